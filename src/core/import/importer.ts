@@ -1,0 +1,65 @@
+import { AppError } from "../errors.ts";
+import type { BlobRecord, SessionInfo } from "../store/store.ts";
+import { CaptureImporter } from "./capture.ts";
+import { statPath } from "./file-access.ts";
+
+/**
+ * Reads one format of recorded sessions from local files, in constant memory however long the
+ * recording. Failures are AppErrors: `invalid_argument` BAD_CAPTURE names the file, the line, the
+ * field and what to do; nothing is skipped or mended in silence.
+ */
+export interface Importer {
+  /** The format, as it is told to people. */
+  readonly name: string;
+  /** Whether `path` holds this format, judged by content. Fails only when it can't be read. */
+  sniff(path: string, signal: AbortSignal): Promise<boolean>;
+  /** The recordings at `path`, in an order that depends on nothing but the input. */
+  open(path: string, signal: AbortSignal): AsyncIterable<Recording>;
+}
+
+/** One stream of one recorded session. Can be read any number of times. */
+export interface Recording {
+  readonly session: string;
+  readonly stream: string;
+  readonly info: SessionInfo;
+  /** undefined when it is not known without reading the recording. */
+  readonly eventCount: number | undefined;
+  /** From `fromSeq` (1 is the first) to the end, in order and without holes. */
+  events(fromSeq: bigint, signal: AbortSignal): AsyncIterable<RecordedEvent>;
+  /**
+   * Every blob the recording holds, each once. A blob's bytes are verified against its id before
+   * it is told: what does not match is refused with BAD_CAPTURE.
+   */
+  blobs(signal: AbortSignal): AsyncIterable<RecordedBlob>;
+}
+
+export interface RecordedEvent {
+  readonly seq: bigint;
+  /** Encoded sluice.v1.Event. The same input gives the same bytes, always. */
+  readonly event: Uint8Array;
+  /** The blobs it names. */
+  readonly blobs: readonly string[];
+}
+
+export interface RecordedBlob extends BlobRecord {
+  /** The file that holds the bytes. */
+  readonly path: string;
+}
+
+export const importers: readonly Importer[] = [new CaptureImporter()];
+
+/**
+ * The recordings at `path`, in whichever known format it holds. Fails with `not_found`
+ * NO_SUCH_FILE, or with `invalid_argument` UNKNOWN_FORMAT (metadata `tried`).
+ */
+export async function* openRecordings(path: string, signal: AbortSignal): AsyncIterable<Recording> {
+  await statPath(path, signal);
+  for (const importer of importers) {
+    if (await importer.sniff(path, signal)) return yield* importer.open(path, signal);
+  }
+  const tried = importers.map((importer) => importer.name).join(", ");
+  throw new AppError("invalid_argument", `${path} is in no format Sluice reads; it tried: ${tried}.`, {
+    reason: "UNKNOWN_FORMAT",
+    metadata: { path, tried },
+  });
+}
