@@ -1,0 +1,48 @@
+import type {
+  Appended,
+  BlobRecord,
+  EventQuery,
+  KeyRecord,
+  OpenedStream,
+  QuarantinedEvent,
+  Seal,
+  SealCommand,
+  Session,
+  SessionInfo,
+  SessionPage,
+  SessionQuery,
+  StoredEvent,
+  StreamRef,
+  Watermark,
+} from "../store.ts";
+import type { AppendArgs } from "./append.ts";
+
+/** What the writer thread does, each in one transaction. */
+export interface Writes {
+  openStream(args: { readonly ref: StreamRef; readonly info: SessionInfo | undefined }): OpenedStream;
+  append(args: AppendArgs): Appended;
+  seal(args: SealCommand): Seal;
+  recordBlob(args: { readonly project: string; readonly blob: BlobRecord }): void;
+  createKey(args: KeyRecord): void;
+  rotateKey(args: { readonly id: string; readonly next: KeyRecord; readonly endsAtMs: number }): void;
+  revokeKey(args: { readonly id: string; readonly atMs: number }): KeyRecord;
+  touchKey(args: { readonly id: string; readonly atMs: number }): void;
+  ping(args: undefined): void;
+}
+
+/** What the reader thread does, on a connection of its own. */
+export interface Reads {
+  readWatermark(args: StreamRef): Watermark | undefined;
+  readBlob(args: { readonly project: string; readonly id: string }): BlobRecord | undefined;
+  missingBlobs(args: { readonly project: string; readonly ids: readonly string[] }): string[];
+  readSession(args: { readonly project: string; readonly session: string }): Session | undefined;
+  listSessions(args: SessionQuery): SessionPage;
+  readEvents(args: EventQuery): StoredEvent[];
+  readQuarantined(args: {
+    readonly project: string;
+    readonly session: string;
+    readonly limit: number;
+  }): QuarantinedEvent[];
+  readKey(args: string): KeyRecord | undefined;
+  listKeys(args: string | undefined): KeyRecord[];
+}

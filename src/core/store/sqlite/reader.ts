@@ -1,0 +1,45 @@
+import { isMainThread, workerData } from "node:worker_threads";
+import { BlobTable } from "./blob-table.ts";
+import { openDatabase, translate } from "./database.ts";
+import { KeyTable } from "./keys.ts";
+import { checkCurrent } from "./migrate.ts";
+import type { Reads } from "./operations.ts";
+import { SessionReader } from "./sessions.ts";
+import { failed, type Outcome, perform, type Request, serve } from "./thread.ts";
+
+export interface ReaderData {
+  readonly path: string;
+}
+
+if (!isMainThread) {
+  const data: ReaderData = workerData;
+  serve(() => open(data.path));
+}
+
+/** Reads on a connection of its own, each in a transaction as short as the read. */
+function open(path: string): { run(group: readonly Request[]): Outcome[]; close(): void } {
+  const database = openDatabase({ path, synchronous: "FULL", readonly: true });
+  checkCurrent(database);
+  const sessions = new SessionReader(database);
+  const blobs = new BlobTable(database);
+  const keys = new KeyTable(database);
+  const reads: Reads = {
+    readWatermark: (args) => sessions.watermark(args),
+    readBlob: (args) => blobs.read(args.project, args.id),
+    missingBlobs: (args) => blobs.missing(args.project, args.ids),
+    readSession: (args) => sessions.read(args.project, args.session),
+    listSessions: (args) => sessions.list(args),
+    readEvents: (args) => sessions.events(args),
+    readQuarantined: (args) => sessions.quarantined(args),
+    readKey: (args) => keys.read(args),
+    listKeys: (args) => keys.list(args),
+  };
+  const answer = (request: Request): Outcome => {
+    try {
+      return perform(reads, request);
+    } catch (error) {
+      return failed(translate(error));
+    }
+  };
+  return { run: (group) => group.map(answer), close: () => database.close() };
+}

@@ -1,0 +1,146 @@
+import type { Limits } from "../../limits.ts";
+import { frameOf } from "../../session/segment.ts";
+import type {
+  Appended,
+  Batch,
+  BlobRecord,
+  EventQuery,
+  KeyRecord,
+  OpenedStream,
+  QuarantinedEvent,
+  Seal,
+  SealCommand,
+  Session,
+  SessionInfo,
+  SessionPage,
+  SessionQuery,
+  Store,
+  StoredEvent,
+  StreamRef,
+  Watermark,
+} from "../store.ts";
+import type { Synchronous } from "./database.ts";
+import type { Reads, Writes } from "./operations.ts";
+import type { ReaderData } from "./reader.ts";
+import { ThreadClient } from "./thread.ts";
+import type { WriterData } from "./writer.ts";
+
+export interface SqliteStoreOptions {
+  /** The database file. */
+  readonly path: string;
+  readonly limits: Limits;
+  /** Make the store when there is none; without it that is `no_store`. */
+  readonly create: boolean;
+  /** FULL unless a test shows what FULL is for. */
+  readonly synchronous?: Synchronous;
+}
+
+/**
+ * The Store on SQLite in WAL mode with synchronous=FULL. One thread writes and commits in groups,
+ * one reads; the caller's event loop only passes messages. Other processes may use the same file.
+ */
+export class SqliteStore implements Store {
+  readonly #writer: ThreadClient<Writes>;
+  readonly #reader: ThreadClient<Reads>;
+
+  private constructor(writer: ThreadClient<Writes>, reader: ThreadClient<Reads>) {
+    this.#writer = writer;
+    this.#reader = reader;
+  }
+
+  /** Fails with `no_store`, or `failed_precondition` SCHEMA_OLD, SCHEMA_NEWER or SCHEMA_DRIFT. */
+  static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
+    const { path, limits, create, synchronous = "FULL" } = options;
+    const reading: ReaderData = { path };
+    const reader = new ThreadClient<Reads>(`./reader${EXTENSION}`, reading);
+    const writing: WriterData = { path, limits, create, synchronous };
+    const writer = new ThreadClient<Writes>(`./writer${EXTENSION}`, writing);
+    if (create) await writer.start();
+    await reader.start();
+    return new SqliteStore(writer, reader);
+  }
+
+  openStream(ref: StreamRef, info: SessionInfo | undefined, signal: AbortSignal): Promise<OpenedStream> {
+    return this.#writer.call("openStream", { ref, info }, signal);
+  }
+
+  append(batch: Batch, signal: AbortSignal): Promise<Appended> {
+    const frame = frameOf(batch.events);
+    const { ref, epoch, info } = batch;
+    return this.#writer.call("append", { ref, epoch, info, firstSeq: Number(batch.firstSeq), frame }, signal, [
+      frame.buffer,
+    ]);
+  }
+
+  seal(command: SealCommand, signal: AbortSignal): Promise<Seal> {
+    return this.#writer.call("seal", command, signal);
+  }
+
+  readWatermark(ref: StreamRef, signal: AbortSignal): Promise<Watermark | undefined> {
+    return this.#reader.call("readWatermark", ref, signal);
+  }
+
+  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("recordBlob", { project, blob }, signal);
+  }
+
+  readBlob(project: string, id: string, signal: AbortSignal): Promise<BlobRecord | undefined> {
+    return this.#reader.call("readBlob", { project, id }, signal);
+  }
+
+  missingBlobs(project: string, ids: readonly string[], signal: AbortSignal): Promise<string[]> {
+    return this.#reader.call("missingBlobs", { project, ids }, signal);
+  }
+
+  readSession(project: string, session: string, signal: AbortSignal): Promise<Session | undefined> {
+    return this.#reader.call("readSession", { project, session }, signal);
+  }
+
+  listSessions(query: SessionQuery, signal: AbortSignal): Promise<SessionPage> {
+    return this.#reader.call("listSessions", query, signal);
+  }
+
+  readEvents(query: EventQuery, signal: AbortSignal): Promise<StoredEvent[]> {
+    return this.#reader.call("readEvents", query, signal);
+  }
+
+  readQuarantined(project: string, session: string, limit: number, signal: AbortSignal): Promise<QuarantinedEvent[]> {
+    return this.#reader.call("readQuarantined", { project, session, limit }, signal);
+  }
+
+  createKey(key: KeyRecord, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("createKey", key, signal);
+  }
+
+  readKey(id: string, signal: AbortSignal): Promise<KeyRecord | undefined> {
+    return this.#reader.call("readKey", id, signal);
+  }
+
+  listKeys(project: string | undefined, signal: AbortSignal): Promise<KeyRecord[]> {
+    return this.#reader.call("listKeys", project, signal);
+  }
+
+  rotateKey(id: string, next: KeyRecord, endsAtMs: number, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("rotateKey", { id, next, endsAtMs }, signal);
+  }
+
+  revokeKey(id: string, atMs: number, signal: AbortSignal): Promise<KeyRecord> {
+    return this.#writer.call("revokeKey", { id, atMs }, signal);
+  }
+
+  touchKey(id: string, atMs: number, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("touchKey", { id, atMs }, signal);
+  }
+
+  ping(signal: AbortSignal): Promise<void> {
+    return this.#writer.call("ping", undefined, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer[Symbol.asyncDispose]();
+    await this.#reader[Symbol.asyncDispose]();
+  }
+}
+
+/** Node runs the sources as they are; a build has the same files with another ending. */
+const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".js";

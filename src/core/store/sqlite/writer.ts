@@ -1,0 +1,117 @@
+import { isMainThread, workerData } from "node:worker_threads";
+import type { Database } from "better-sqlite3";
+import { AppError } from "../../errors.ts";
+import type { Limits } from "../../limits.ts";
+import { Appender } from "./append.ts";
+import { BlobTable } from "./blob-table.ts";
+import { openDatabase, type Synchronous, translate } from "./database.ts";
+import { KeyTable } from "./keys.ts";
+import { checkCurrent, isEmpty, migrateUp } from "./migrate.ts";
+import type { Writes } from "./operations.ts";
+import { seal } from "./seal.ts";
+import { SessionCache } from "./session-cache.ts";
+import { SessionReader } from "./sessions.ts";
+import { failed, type Outcome, perform, type Request, serve } from "./thread.ts";
+
+export interface WriterData {
+  readonly path: string;
+  readonly limits: Limits;
+  readonly synchronous: Synchronous;
+  /** Make the store when there is none. */
+  readonly create: boolean;
+}
+
+/**
+ * The only place that writes. What has gathered is one group and one transaction, so that one
+ * fsync acks many batches. When the transaction fails as a whole, each request is tried in one of
+ * its own, so that a bad one fails alone.
+ */
+class Writer {
+  readonly #database: Database;
+  readonly #cache: SessionCache;
+  readonly #writes: Writes;
+  #dataVersion: unknown;
+
+  constructor(data: WriterData) {
+    this.#database = openDatabase({ path: data.path, synchronous: data.synchronous, readonly: false });
+    if (data.create && isEmpty(this.#database)) migrateUp(this.#database, Date.now);
+    checkCurrent(this.#database);
+    this.#cache = new SessionCache(this.#database, Date.now);
+    this.#writes = this.#operations(data.limits);
+  }
+
+  #operations(limits: Limits): Writes {
+    const appender = new Appender(this.#database, this.#cache, limits, Date.now);
+    const reader = new SessionReader(this.#database);
+    const keys = new KeyTable(this.#database);
+    const blobs = new BlobTable(this.#database);
+    return {
+      openStream: (args) => appender.openStream(args),
+      append: (args) => appender.append(args),
+      seal: (args) => {
+        this.#cache.flush();
+        const sealed = seal(this.#database, reader, args, Date.now());
+        this.#cache.forget();
+        return sealed;
+      },
+      recordBlob: (args) => blobs.record(args.project, args.blob, Date.now()),
+      createKey: (args) => keys.create(args),
+      rotateKey: (args) => keys.rotate(args),
+      revokeKey: (args) => keys.revoke(args),
+      touchKey: (args) => keys.touch(args),
+      ping: () => undefined,
+    };
+  }
+
+  run(group: readonly Request[]): Outcome[] {
+    try {
+      return this.#commit(group);
+    } catch (error) {
+      if (group.length === 1) return [failed(translate(error))];
+      return group.flatMap((request) => this.run([request]));
+    }
+  }
+
+  #commit(group: readonly Request[]): Outcome[] {
+    const database = this.#database;
+    database.exec("BEGIN IMMEDIATE");
+    try {
+      this.#noticeOtherWriters();
+      const outcomes = group.map((request) => this.#perform(request));
+      this.#cache.flush();
+      database.exec("COMMIT");
+      this.#cache.trim();
+      return outcomes;
+    } catch (error) {
+      this.#cache.forget();
+      if (database.inTransaction) database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /** A refusal (AppError) changed nothing and is an outcome; anything else spoils the group. */
+  #perform(request: Request): Outcome {
+    try {
+      return perform(this.#writes, request);
+    } catch (error) {
+      if (error instanceof AppError) return failed(error);
+      throw error;
+    }
+  }
+
+  /** data_version moves when another connection has committed: what is cached may be stale. */
+  #noticeOtherWriters(): void {
+    const version = this.#database.pragma("data_version", { simple: true });
+    if (version !== this.#dataVersion) this.#cache.forget();
+    this.#dataVersion = version;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+if (!isMainThread) {
+  const data: WriterData = workerData;
+  serve(() => new Writer(data));
+}

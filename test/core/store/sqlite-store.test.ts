@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
+import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
+import { storeContract } from "../../contract/store.ts";
+import { events, never } from "../../fixtures.ts";
+
+let dir: string;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "sluice-"));
+});
+afterEach(async () => {
+  await rm(dir, { recursive: true, force: true });
+});
+
+const open = async (path: string, create = true) => SqliteStore.open({ path, limits: DEFAULT_LIMITS, create });
+
+describe("SqliteStore", () => {
+  storeContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db")));
+
+  const ref = { project: "p", session: "s", stream: "main" };
+  const append = (store: SqliteStore, first: number, count: number) =>
+    store.append(
+      { ref, epoch: undefined, firstSeq: BigInt(first), events: events(first, count), info: undefined },
+      never,
+    );
+
+  it("has what it acked after it is opened again", async () => {
+    const path = join(dir, "sluice.db");
+    {
+      await using store = await open(path);
+      await append(store, 1, 10);
+    }
+    await using store = await open(path, false);
+    expect(await store.readWatermark(ref, never)).toEqual({ durableSeq: 10n, sealed: false });
+  });
+
+  it("notices what another process on the same file has committed", async () => {
+    const path = join(dir, "sluice.db");
+    await using one = await open(path);
+    await using two = await open(path);
+    await append(one, 1, 3);
+    expect(await append(two, 1, 5)).toMatchObject({ stored: 2, duplicate: 3 });
+    expect(await append(one, 4, 4)).toMatchObject({ stored: 2, duplicate: 2, durableSeq: 7n });
+  });
+
+  it("refuses to read where there is no store", async () => {
+    await expect(open(join(dir, "absent.db"), false)).rejects.toMatchObject({ code: "no_store", reason: "NO_STORE" });
+  });
+
+  it("refuses a store of a newer schema by name and leaves it as it is", async () => {
+    const path = join(dir, "sluice.db");
+    await (await open(path))[Symbol.asyncDispose]();
+    const database = new Database(path);
+    database.exec("INSERT INTO schema_migrations VALUES (9999, 'from the future', 'x', 0)");
+    database.close();
+    await expect(open(path)).rejects.toMatchObject({ code: "failed_precondition", reason: "SCHEMA_NEWER" });
+  });
+
+  it("refuses a file that is no store", async () => {
+    const path = join(dir, "sluice.db");
+    const { writeFile } = await import("node:fs/promises");
+    await writeFile(path, "not a database at all, but long enough to be read as one".repeat(200));
+    await expect(open(path)).rejects.toMatchObject({ code: "data_loss", reason: "STORE_CORRUPT" });
+  });
+});
