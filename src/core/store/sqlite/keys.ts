@@ -1,50 +1,28 @@
-import type { Database } from "better-sqlite3";
-import { and, desc, eq, isNull } from "drizzle-orm";
-import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
+import type { Database, Statement } from "better-sqlite3";
 import { AppError } from "../../errors.ts";
 import type { KeyRecord, Scope } from "../store.ts";
-import { keys, projects } from "./schema.ts";
 
 /** API keys. The changing methods run inside the writer's transaction. */
 export class KeyTable {
-  readonly #orm: BetterSQLite3Database;
+  readonly #sql: ReturnType<typeof statements>;
 
   constructor(database: Database) {
-    this.#orm = drizzle({ client: database });
+    this.#sql = statements(database);
   }
 
   create(key: KeyRecord): void {
-    this.#orm.insert(projects).values({ id: key.project, createdAt: key.createdAtMs }).onConflictDoNothing().run();
-    this.#orm
-      .insert(keys)
-      .values({
-        id: key.id,
-        project: key.project,
-        name: key.name,
-        scopes: key.scopes.join(" "),
-        hash: Buffer.from(key.hash),
-        createdAt: key.createdAtMs,
-        expiresAt: key.expiresAtMs,
-        revokedAt: key.revokedAtMs,
-        lastUsedAt: key.lastUsedAtMs,
-        replacedBy: key.replacedBy,
-      })
-      .run();
+    this.#sql.insertProject.run(key.project, key.createdAtMs);
+    this.#sql.insert.run(rowOf(key));
   }
 
   read(id: string): KeyRecord | undefined {
-    const row = this.#orm.select().from(keys).where(eq(keys.id, id)).get();
+    const row = this.#sql.read.get(id);
     return row && recordOf(row);
   }
 
   list(project: string | undefined): KeyRecord[] {
-    return this.#orm
-      .select()
-      .from(keys)
-      .where(project === undefined ? undefined : eq(keys.project, project))
-      .orderBy(desc(keys.createdAt), desc(keys.id))
-      .all()
-      .map(recordOf);
+    const rows = project === undefined ? this.#sql.all.all() : this.#sql.ofProject.all(project);
+    return rows.map(recordOf);
   }
 
   rotate(args: { readonly id: string; readonly next: KeyRecord; readonly endsAtMs: number }): void {
@@ -55,22 +33,17 @@ export class KeyTable {
       });
     }
     this.create(args.next);
-    const expiresAt = Math.min(old.expiresAtMs ?? args.endsAtMs, args.endsAtMs);
-    this.#orm.update(keys).set({ expiresAt, replacedBy: args.next.id }).where(eq(keys.id, args.id)).run();
+    this.#sql.replace.run(Math.min(old.expiresAtMs ?? args.endsAtMs, args.endsAtMs), args.next.id, args.id);
   }
 
   revoke(args: { readonly id: string; readonly atMs: number }): KeyRecord {
     this.#existing(args.id);
-    this.#orm
-      .update(keys)
-      .set({ revokedAt: args.atMs })
-      .where(and(eq(keys.id, args.id), isNull(keys.revokedAt)))
-      .run();
+    this.#sql.revoke.run(args.atMs, args.id);
     return this.#existing(args.id);
   }
 
   touch(args: { readonly id: string; readonly atMs: number }): void {
-    this.#orm.update(keys).set({ lastUsedAt: args.atMs }).where(eq(keys.id, args.id)).run();
+    this.#sql.touch.run(args.atMs, args.id);
   }
 
   #existing(id: string): KeyRecord {
@@ -80,19 +53,65 @@ export class KeyTable {
   }
 }
 
-function recordOf(row: typeof keys.$inferSelect): KeyRecord {
+interface Row {
+  readonly id: string;
+  readonly project: string;
+  readonly name: string;
+  readonly scopes: string;
+  readonly hash: Buffer;
+  readonly created_at: number;
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+  readonly last_used_at: number | null;
+  readonly replaced_by: string | null;
+}
+
+function recordOf(row: Row): KeyRecord {
   return {
     id: row.id,
     project: row.project,
     name: row.name,
     scopes: row.scopes.split(" ").filter((word): word is Scope => SCOPES.has(word)),
     hash: row.hash,
-    createdAtMs: row.createdAt,
-    expiresAtMs: row.expiresAt ?? undefined,
-    revokedAtMs: row.revokedAt ?? undefined,
-    lastUsedAtMs: row.lastUsedAt ?? undefined,
-    replacedBy: row.replacedBy ?? undefined,
+    createdAtMs: row.created_at,
+    expiresAtMs: row.expires_at ?? undefined,
+    revokedAtMs: row.revoked_at ?? undefined,
+    lastUsedAtMs: row.last_used_at ?? undefined,
+    replacedBy: row.replaced_by ?? undefined,
   };
 }
 
 const SCOPES: ReadonlySet<string> = new Set<Scope>(["ingest", "read", "process", "admin"]);
+
+function rowOf(key: KeyRecord): Row {
+  return {
+    id: key.id,
+    project: key.project,
+    name: key.name,
+    scopes: key.scopes.join(" "),
+    hash: Buffer.from(key.hash),
+    created_at: key.createdAtMs,
+    expires_at: key.expiresAtMs ?? null,
+    revoked_at: key.revokedAtMs ?? null,
+    last_used_at: key.lastUsedAtMs ?? null,
+    replaced_by: key.replacedBy ?? null,
+  };
+}
+
+function statements(database: Database) {
+  const prepare = <Params extends unknown[], Found = unknown>(sql: string): Statement<Params, Found> =>
+    database.prepare(sql);
+  return {
+    insertProject: prepare<[string, number]>("INSERT OR IGNORE INTO projects (id, created_at) VALUES (?, ?)"),
+    insert: prepare<[Row]>(
+      `INSERT INTO keys (id, project, name, scopes, hash, created_at, expires_at, revoked_at, last_used_at, replaced_by)
+       VALUES (@id, @project, @name, @scopes, @hash, @created_at, @expires_at, @revoked_at, @last_used_at, @replaced_by)`,
+    ),
+    read: prepare<[string], Row>("SELECT * FROM keys WHERE id = ?"),
+    all: prepare<[], Row>("SELECT * FROM keys ORDER BY created_at DESC, id DESC"),
+    ofProject: prepare<[string], Row>("SELECT * FROM keys WHERE project = ? ORDER BY created_at DESC, id DESC"),
+    replace: prepare<[number, string, string]>("UPDATE keys SET expires_at = ?, replaced_by = ? WHERE id = ?"),
+    revoke: prepare<[number, string]>("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"),
+    touch: prepare<[number, string]>("UPDATE keys SET last_used_at = ? WHERE id = ?"),
+  };
+}

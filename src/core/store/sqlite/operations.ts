@@ -30,13 +30,13 @@ export interface Writes {
   ping(args: undefined): void;
 }
 
-/** What the reader thread does, on a connection of its own. */
+/** What the reader thread does, on a connection of its own. A promise is awaited there. */
 export interface Reads {
   readWatermark(args: StreamRef): Watermark | undefined;
   readBlob(args: { readonly project: string; readonly id: string }): BlobRecord | undefined;
   missingBlobs(args: { readonly project: string; readonly ids: readonly string[] }): string[];
   readSession(args: { readonly project: string; readonly session: string }): Session | undefined;
-  listSessions(args: SessionQuery): SessionPage;
+  listSessions(args: SessionQuery): Promise<SessionPage>;
   readEvents(args: EventQuery): StoredEvent[];
   readQuarantined(args: {
     readonly project: string;

@@ -5,7 +5,7 @@ import { KeyTable } from "./keys.ts";
 import { checkCurrent } from "./migrate.ts";
 import type { Reads } from "./operations.ts";
 import { SessionReader } from "./sessions.ts";
-import { failed, type Outcome, perform, type Request, serve } from "./thread.ts";
+import { failed, type Outcome, perform, type Request, serve, succeeded } from "./thread.ts";
 
 export interface ReaderData {
   readonly path: string;
@@ -16,8 +16,11 @@ if (!isMainThread) {
   serve(() => open(data.path));
 }
 
-/** Reads on a connection of its own, each in a transaction as short as the read. */
-function open(path: string): { run(group: readonly Request[]): Outcome[]; close(): void } {
+/**
+ * Reads on a connection of its own, each in a transaction as short as the read. The query builder
+ * takes a quarter of a second to load, so only what needs it waits for it.
+ */
+function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]>; close(): void } {
   const database = openDatabase({ path, synchronous: "FULL", readonly: true });
   checkCurrent(database);
   const sessions = new SessionReader(database);
@@ -28,18 +31,23 @@ function open(path: string): { run(group: readonly Request[]): Outcome[]; close(
     readBlob: (args) => blobs.read(args.project, args.id),
     missingBlobs: (args) => blobs.missing(args.project, args.ids),
     readSession: (args) => sessions.read(args.project, args.session),
-    listSessions: (args) => sessions.list(args),
+    listSessions: async (args) => {
+      const { listIds } = await import("./session-list.ts");
+      const { ids, nextCursor } = listIds(database, args);
+      const found = ids.map((id) => sessions.read(args.project, id)).filter((session) => session !== undefined);
+      return { sessions: found, nextCursor };
+    },
     readEvents: (args) => sessions.events(args),
     readQuarantined: (args) => sessions.quarantined(args),
     readKey: (args) => keys.read(args),
     listKeys: (args) => keys.list(args),
   };
-  const answer = (request: Request): Outcome => {
+  const answer = async (request: Request): Promise<Outcome> => {
     try {
-      return perform(reads, request);
+      return succeeded(await perform(reads, request));
     } catch (error) {
       return failed(translate(error));
     }
   };
-  return { run: (group) => group.map(answer), close: () => database.close() };
+  return { run: (group) => Promise.all(group.map(answer)), close: () => database.close() };
 }

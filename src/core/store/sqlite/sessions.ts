@@ -1,91 +1,29 @@
 import type { Database } from "better-sqlite3";
-import { and, asc, desc, eq, exists, gte, lt, or, type SQL } from "drizzle-orm";
-import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
-import { AppError } from "../../errors.ts";
 import { eventsOf, unpack } from "../../session/segment.ts";
-import type {
-  EventQuery,
-  QuarantinedEvent,
-  Session,
-  SessionPage,
-  SessionQuery,
-  StoredEvent,
-  StreamEnd,
-  StreamRef,
-  Watermark,
-} from "../store.ts";
+import type { EventQuery, QuarantinedEvent, Session, StoredEvent, StreamEnd, StreamRef, Watermark } from "../store.ts";
 import { infoOf, type SessionRow, sealOf, stateOf } from "./rows.ts";
-import { quarantine, sessionLabels, sessions, streams } from "./schema.ts";
 
 /** Reads sessions and their events. Every query is answered from an index and is bounded. */
 export class SessionReader {
   readonly #database: Database;
-  readonly #orm: BetterSQLite3Database;
 
   constructor(database: Database) {
     this.#database = database;
-    this.#orm = drizzle({ client: database });
   }
 
   watermark(ref: StreamRef): Watermark | undefined {
-    const row = this.#orm
-      .select({ durableSeq: streams.durableSeq, status: sessions.status })
-      .from(streams)
-      .innerJoin(sessions, eq(sessions.key, streams.sessionKey))
-      .where(and(eq(sessions.project, ref.project), eq(sessions.id, ref.session), eq(streams.id, ref.stream)))
-      .get();
-    return row && { durableSeq: BigInt(row.durableSeq), sealed: row.status === "sealed" };
+    const row = this.#database
+      .prepare<[string, string, string], { durable_seq: number; status: string }>(
+        `SELECT durable_seq, status FROM streams JOIN sessions ON sessions.key = session_key
+         WHERE project = ? AND sessions.id = ? AND streams.id = ?`,
+      )
+      .get(ref.project, ref.session, ref.stream);
+    return row && { durableSeq: BigInt(row.durable_seq), sealed: row.status === "sealed" };
   }
 
   read(project: string, id: string): Session | undefined {
     const row = this.#row(project, id);
     return row && this.#session(row);
-  }
-
-  list(query: SessionQuery): SessionPage {
-    const keys = this.#orm
-      .select({ id: sessions.id, createdAt: sessions.createdAt })
-      .from(sessions)
-      .where(and(...this.#conditions(query)))
-      .orderBy(desc(sessions.createdAt), desc(sessions.id))
-      .limit(query.limit + 1)
-      .all();
-    const page = keys.slice(0, query.limit);
-    const last = page.at(-1);
-    return {
-      sessions: page.map(({ id }) => this.read(query.project, id)).filter((session) => session !== undefined),
-      nextCursor: keys.length > query.limit && last !== undefined ? printCursor(last.createdAt, last.id) : undefined,
-    };
-  }
-
-  #conditions(query: SessionQuery): (SQL | undefined)[] {
-    const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
-    return [
-      eq(sessions.project, query.project),
-      query.status && eq(sessions.status, query.status),
-      query.sinceMs === undefined ? undefined : gte(sessions.createdAt, query.sinceMs),
-      query.untilMs === undefined ? undefined : lt(sessions.createdAt, query.untilMs),
-      query.collector === undefined ? undefined : eq(sessions.collector, query.collector),
-      after &&
-        or(
-          lt(sessions.createdAt, after.createdAt),
-          and(eq(sessions.createdAt, after.createdAt), lt(sessions.id, after.id)),
-        ),
-      ...query.labels.map(({ name, value }) =>
-        exists(
-          this.#orm
-            .select({ key: sessionLabels.sessionKey })
-            .from(sessionLabels)
-            .where(
-              and(
-                eq(sessionLabels.sessionKey, sessions.key),
-                eq(sessionLabels.name, name),
-                eq(sessionLabels.value, value),
-              ),
-            ),
-        ),
-      ),
-    ];
   }
 
   events(query: EventQuery): StoredEvent[] {
@@ -110,19 +48,12 @@ export class SessionReader {
     return found;
   }
 
-  #streamsFrom(session: number, query: EventQuery) {
-    return this.#orm
-      .select({ key: streams.key, id: streams.id })
-      .from(streams)
-      .where(
-        and(
-          eq(streams.sessionKey, session),
-          query.stream === undefined ? undefined : eq(streams.id, query.stream),
-          query.after === undefined ? undefined : gte(streams.id, query.after.stream),
-        ),
+  #streamsFrom(session: number, query: EventQuery): { key: number; id: string }[] {
+    return this.#database
+      .prepare<[number, string, string | null], { key: number; id: string }>(
+        "SELECT key, id FROM streams WHERE session_key = ? AND id >= ? AND id = coalesce(?, id) ORDER BY id",
       )
-      .orderBy(asc(streams.id))
-      .all();
+      .all(session, query.after?.stream ?? "", query.stream ?? null);
   }
 
   #segmentsFrom(stream: number, from: number): IterableIterator<SegmentRow> {
@@ -141,33 +72,23 @@ export class SessionReader {
     readonly session: string;
     readonly limit: number;
   }): QuarantinedEvent[] {
-    return this.#orm
-      .select({
-        stream: streams.id,
-        seq: quarantine.seq,
-        path: quarantine.path,
-        reason: quarantine.reason,
-        event: quarantine.event,
-        atMs: quarantine.at,
-      })
-      .from(quarantine)
-      .innerJoin(streams, eq(streams.key, quarantine.streamKey))
-      .innerJoin(sessions, eq(sessions.key, streams.sessionKey))
-      .where(and(eq(sessions.project, args.project), eq(sessions.id, args.session)))
-      .orderBy(asc(streams.id), asc(quarantine.seq))
-      .limit(args.limit)
-      .all()
-      .map((row) => ({ ...row, seq: BigInt(row.seq) }));
+    return this.#database
+      .prepare<[string, string, number], QuarantineRow>(
+        `SELECT streams.id AS stream, seq, path, reason, event, at FROM sessions
+         JOIN streams ON streams.session_key = sessions.key JOIN quarantine ON stream_key = streams.key
+         WHERE project = ? AND sessions.id = ? ORDER BY streams.id, seq LIMIT ?`,
+      )
+      .all(args.project, args.session, args.limit)
+      .map(({ seq, at, ...row }) => ({ ...row, seq: BigInt(seq), atMs: at }));
   }
 
   ends(session: number): StreamEnd[] {
-    return this.#orm
-      .select({ stream: streams.id, lastSeq: streams.durableSeq })
-      .from(streams)
-      .where(eq(streams.sessionKey, session))
-      .orderBy(asc(streams.id))
-      .all()
-      .map((row) => ({ stream: row.stream, lastSeq: BigInt(row.lastSeq) }));
+    return this.#database
+      .prepare<[number], { id: string; durable_seq: number }>(
+        "SELECT id, durable_seq FROM streams WHERE session_key = ? ORDER BY id",
+      )
+      .all(session)
+      .map((row) => ({ stream: row.id, lastSeq: BigInt(row.durable_seq) }));
   }
 
   #row(project: string, id: string): SessionRow | undefined {
@@ -206,18 +127,11 @@ interface SegmentRow {
   readonly payload: Buffer;
 }
 
-function printCursor(createdAt: number, id: string): string {
-  return Buffer.from(JSON.stringify([createdAt, id])).toString("base64url");
-}
-
-function parseCursor(cursor: string): { createdAt: number; id: string } {
-  try {
-    const [createdAt, id]: unknown[] = JSON.parse(Buffer.from(cursor, "base64url").toString());
-    if (typeof createdAt === "number" && typeof id === "string") return { createdAt, id };
-  } catch {
-    // Falls through to the one error there is for a token that is not ours.
-  }
-  throw new AppError("invalid_argument", "The page token is not one that a list call returned.", {
-    reason: "BAD_PAGE_TOKEN",
-  });
+interface QuarantineRow {
+  readonly stream: string;
+  readonly seq: number;
+  readonly path: string;
+  readonly reason: string;
+  readonly event: Buffer;
+  readonly at: number;
 }

@@ -60,10 +60,10 @@ export class ThreadClient<Ops extends Operations<Ops>> implements AsyncDisposabl
     args: Parameters<Ops[K]>[0],
     signal: AbortSignal,
     transfer: readonly TransferListItem[] = [],
-  ): Promise<ReturnType<Ops[K]>> {
+  ): Promise<Awaited<ReturnType<Ops[K]>>> {
     signal.throwIfAborted();
     const worker = await this.start();
-    const { promise, resolve, reject } = Promise.withResolvers<ReturnType<Ops[K]>>();
+    const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<Ops[K]>>>();
     const id = this.#nextId++;
     this.#waiting.set(id, { resolve, reject });
     const abort = (): void => this.#settle(id, (call) => call.reject(AppError.from(signal.reason)));
@@ -126,10 +126,10 @@ export class ThreadClient<Ops extends Operations<Ops>> implements AsyncDisposabl
  * The thread's side: hands `run` all requests that have gathered, in order, and posts what it
  * returns. Requests that arrive meanwhile form the next group.
  */
-export function serve(open: () => { run(group: readonly Request[]): Outcome[]; close(): void }): void {
+export function serve(open: () => Served): void {
   if (parentPort === null) throw new Error("serve runs in a worker thread");
   const port: MessagePort = parentPort;
-  let served: ReturnType<typeof open>;
+  let served: Served;
   try {
     served = open();
   } catch (error) {
@@ -137,7 +137,12 @@ export function serve(open: () => { run(group: readonly Request[]): Outcome[]; c
     return;
   }
   port.postMessage({ ready: succeeded(undefined) });
-  port.on("message", (first: Request | "close") => {
+  const answer = async (group: readonly Request[]): Promise<void> => {
+    const outcomes = await served.run(group);
+    port.postMessage({ outcomes: group.map((request, index) => [request.id, outcomes[index]]) });
+  };
+  let answered = Promise.resolve();
+  const take = (first: Request | "close"): void => {
     const group: Request[] = [];
     let message: Request | "close" | undefined = first;
     while (message !== undefined && message !== "close" && group.length < MAX_GROUP - 1) {
@@ -145,28 +150,34 @@ export function serve(open: () => { run(group: readonly Request[]): Outcome[]; c
       message = receiveMessageOnPort(port)?.message;
     }
     if (message !== undefined && message !== "close") group.push(message);
-    if (group.length > 0) {
-      const outcomes = served.run(group);
-      port.postMessage({ outcomes: group.map((request, index) => [request.id, outcomes[index]]) });
-    }
+    if (group.length > 0) answered = Promise.all([answered, answer(group)]).then(() => undefined);
     if (message === "close") {
-      served.close();
-      port.close();
+      void answered.finally(() => {
+        served.close();
+        port.close();
+      });
     }
-  });
+  };
+  port.on("message", take);
+}
+
+interface Served {
+  /** The outcomes of a group, in its order. Never rejects. */
+  run(group: readonly Request[]): Outcome[] | Promise<Outcome[]>;
+  close(): void;
 }
 
 /** More in one commit delays the first without saving much on the last. */
 const MAX_GROUP = 64;
 
-/** Performs a request by its name; what it throws is thrown. */
-export function perform<Ops extends Operations<Ops>>(operations: Ops, request: Request): Outcome {
+/** Calls the operation a request names; what it throws is thrown. */
+export function perform<Ops extends Operations<Ops>>(operations: Ops, request: Request): unknown {
   const operation = new Map<string, (args: never) => unknown>(Object.entries(operations)).get(request.name);
   if (operation === undefined) throw new Error(`there is no operation ${request.name}`);
-  return succeeded(operation(request.args));
+  return operation(request.args);
 }
 
-function succeeded(value: unknown): Outcome {
+export function succeeded(value: unknown): Outcome {
   return { ok: true, value };
 }
 

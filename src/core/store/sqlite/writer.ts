@@ -11,7 +11,7 @@ import type { Writes } from "./operations.ts";
 import { seal } from "./seal.ts";
 import { SessionCache } from "./session-cache.ts";
 import { SessionReader } from "./sessions.ts";
-import { failed, type Outcome, perform, type Request, serve } from "./thread.ts";
+import { failed, type Outcome, perform, type Request, serve, succeeded } from "./thread.ts";
 
 export interface WriterData {
   readonly path: string;
@@ -92,7 +92,7 @@ class Writer {
   /** A refusal (AppError) changed nothing and is an outcome; anything else spoils the group. */
   #perform(request: Request): Outcome {
     try {
-      return perform(this.#writes, request);
+      return succeeded(perform(this.#writes, request));
     } catch (error) {
       if (error instanceof AppError) return failed(error);
       throw error;
