@@ -1,0 +1,15 @@
+import type { Command } from "commander";
+import { registerBlob } from "./session-blob.ts";
+import { registerEvents } from "./session-events.ts";
+import { registerList } from "./session-list.ts";
+import { registerShow } from "./session-show.ts";
+import { registerTail } from "./session-tail.ts";
+
+export function registerSessions(program: Command): void {
+  const sessions = program.command("sessions").description("What is stored");
+  registerList(sessions);
+  registerShow(sessions);
+  registerTail(sessions);
+  registerEvents(sessions);
+  registerBlob(sessions);
+}

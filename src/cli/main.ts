@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { AppError } from "../core/errors.ts";
+import { registerConfig } from "./commands/config.ts";
+import { registerKeys } from "./commands/keys.ts";
+import { registerMigrate } from "./commands/migrate.ts";
+import { registerPush } from "./commands/push.ts";
+import { registerSessions } from "./commands/sessions.ts";
+import { run } from "./context.ts";
+
+/** Runs one command; `args` are those after the program's name. Sets the exit code and resolves. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    await run({ json: args.includes("--json") }, async () => {
+      throw usageError(error);
+    });
+  }
+}
+
+function program(): Command {
+  const program = new Command("sluice")
+    .description("Takes in recorded browser sessions and keeps them; see what is stored, manage keys, move data.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print help")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText("before", EXAMPLES)
+    .addHelpText("after", EXIT_CODES_HELP);
+  registerPush(program);
+  registerSessions(program);
+  registerKeys(program);
+  registerMigrate(program);
+  registerConfig(program);
+  return program;
+}
+
+const EXAMPLES = `Examples:
+  sluice push ./captures                     send recordings to the daemon on this machine
+  sluice sessions list --since 1d            what came in since yesterday
+  sluice sessions show checkout-0001         one session in full
+  sluice keys create --name ci --scope ingest > ci.key
+`;
+
+const EXIT_CODES_HELP = `
+Exit codes:
+  0 done  1 failed  2 usage  3 part of it failed  4 nothing matched  10 no store
+  11 locked  12 not allowed  130 interrupted
+`;
+
+function usageError(error: CommanderError): AppError {
+  const help = error.code === "commander.help";
+  const message = help ? "Name a command; sluice --help lists them." : error.message.replace(/^error: /, "");
+  return new AppError("invalid_argument", message, { reason: "USAGE" });
+}
+
+function version(): string {
+  for (const path of ["../../package.json", "../../../package.json"]) {
+    try {
+      const read: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
+      if (typeof read === "object" && read !== null && "version" in read) return String(read.version);
+    } catch (error) {
+      // dist/ lies one directory deeper than src/.
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    }
+  }
+  return "unknown";
+}
