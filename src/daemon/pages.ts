@@ -21,7 +21,8 @@ export function createPages(options: PagesOptions): (request: NodeRequest, respo
     response.setHeader("Cache-Control", "no-store");
     response.setHeader("X-Content-Type-Options", "nosniff");
     for (const [name, value] of Object.entries(page.headers ?? {})) response.setHeader(name, value);
-    response.end(request.method === "HEAD" ? undefined : body);
+    if (request.method === "HEAD") response.end();
+    else response.end(body);
   };
 }
 
