@@ -58,7 +58,7 @@ async function describe({ output }: Context, session: Session, set: readonly Qua
   await field("last page", state.page && `${state.page.title} ${state.page.url}`.trim());
   await field("events", `${counted(state.events, "event")}, ${showBytes(state.bytes)}`);
   await field("", spanOf(session));
-  await field("blobs", `${session.blobs} stored, ${session.missingBlobs} missing`);
+  await field("blobs", `${session.blobs - session.missingBlobs} stored, ${session.missingBlobs} missing`);
   for (const blob of seal?.missingBlobs ?? []) await field("  missing", blob);
 
   await output.line();
