@@ -26,8 +26,11 @@ export interface UploadSource {
   /** Blobs not yet known to be stored. Ends and waits as `events` does. */
   blobs(signal: AbortSignal): AsyncIterable<SourceBlob>;
 
-  /** Asked when events and blobs have ended and all are stored; undefined leaves the session open. */
-  seal(): SealIntent | undefined;
+  /**
+   * Asked when events and blobs have ended and all are stored, `lastSeq` being the last event's;
+   * undefined leaves the session open.
+   */
+  seal(lastSeq: bigint): SealIntent | undefined;
 }
 
 export interface SourceEvent {

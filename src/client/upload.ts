@@ -241,7 +241,7 @@ class Upload {
       this.#fail(this.#blobs.refused);
       return undefined;
     }
-    const intent = this.#source.seal();
+    const intent = this.#source.seal(this.#lastSeq);
     if (intent === undefined) return undefined;
     this.#phase = "sealing";
     this.#heardAtMs = this.#options.clock.now();

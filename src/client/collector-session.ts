@@ -1,0 +1,377 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { EventSchema } from "../wire/gen/sluice/v1/event_pb.ts";
+import type { Sealed } from "../wire/gen/sluice/v1/ingest_pb.ts";
+import { ClientError } from "./errors.ts";
+import { watermarkAhead } from "./recording.ts";
+import { type ResumeObserver, uploadResuming } from "./resume.ts";
+import type { SessionContext, SessionPhase, SessionStatus } from "./session-context.ts";
+import { closed, type SessionSpool, tooLargeForSpool } from "./session-spool.ts";
+import type { SealIntent, SourceBlob, UploadObserver, UploadOpened, UploadSource } from "./source.ts";
+import { recordBytes } from "./spool-record.ts";
+import { unlessAborted, Wake } from "./wake.ts";
+
+export type EventInit = MessageInitShape<typeof EventSchema>;
+
+const DEFAULT_EVENT_BYTES = 1024 * 1024;
+const DEFAULT_BLOB_BYTES = 256 * 1024 * 1024;
+const MAX_BLOCK_MS = 1000;
+/** For what only a person can mend, such as a key: the mean wait between two attempts. */
+const SLOW_RETRY_MS = 30_000;
+
+/** Nothing that is sent from here can be accepted any more. */
+const STOPS_PUSHING: ReadonlySet<string> = new Set([
+  "CONFLICT",
+  "FENCED",
+  "SEALED",
+  "WATERMARK_AHEAD",
+  "WATERMARK_BEHIND",
+  "EVENT_TOO_LARGE",
+  "SOURCE_GAP",
+  "SPOOL_CORRUPT",
+  "SPOOL_IO",
+]);
+/** Stops until another blob, event or seal may have changed it. */
+const STOPS_UNTIL_CHANGED: ReadonlySet<string> = new Set([
+  "MISSING_BLOBS",
+  "STREAMS_DIFFER",
+  "VERSION_MOVED",
+  "BLOB_REFUSED",
+  "BLOB_TOO_LARGE",
+  "BLOB_SIZE",
+]);
+
+/** One stream of one session: what is pushed goes to the spool, and from there to the daemon. */
+export class CollectorSession {
+  readonly id: string;
+  readonly stream: string;
+  readonly #spool: SessionSpool;
+  readonly #context: SessionContext;
+  readonly #changed = new Wake();
+  readonly #closing = new AbortController();
+  /** Blobs given to the connection, and those of them the daemon has and the spool still too. */
+  readonly #given = new Set<string>();
+  readonly #stored = new Set<string>();
+  #phase: SessionPhase = "idle";
+  #error: ClientError | undefined;
+  #retryAtMs: number | undefined;
+  #durableSeq: bigint;
+  #quarantined = 0;
+  #sealing = false;
+  #sealed: Sealed | undefined;
+  /** Somebody in this process may push. */
+  #held = false;
+  /** The connection is ending because there was nothing to send for a while. */
+  #leaving = false;
+  #tidying: Promise<void> = Promise.resolve();
+
+  constructor(spool: SessionSpool, context: SessionContext) {
+    this.id = spool.name.session;
+    this.stream = spool.name.stream;
+    this.#spool = spool;
+    this.#context = context;
+    this.#durableSeq = spool.log.firstSeq - 1n;
+    this.#sealing = spool.sealIntent !== undefined;
+  }
+
+  /** The seq the next event gets. */
+  get nextSeq(): bigint {
+    return this.#spool.log.nextSeq;
+  }
+
+  /** The last seq known to be on the daemon's disk. */
+  get durableSeq(): bigint {
+    return this.#durableSeq;
+  }
+
+  get status(): SessionStatus {
+    return {
+      session: this.id,
+      stream: this.stream,
+      phase: this.#phase,
+      nextSeq: this.nextSeq,
+      durableSeq: this.#durableSeq,
+      blobs: this.#spool.blobs.all.length,
+      quarantined: this.#quarantined,
+      cutBytes: this.#spool.log.cutBytes,
+      error: this.#error,
+      retryAtMs: this.#retryAtMs,
+    };
+  }
+
+  /**
+   * Resolves with the event's seq when it is in the spool, on disk. Waits at most `maxBlockMs`
+   * (1000) for room or for the disk to be done with earlier ones, then fails with
+   * `resource_exhausted` SPOOL_FULL or SPOOL_SLOW. An event that fails takes no seq. Events keep the
+   * order of the calls. Encoded bytes must not be changed before it resolves.
+   */
+  async push(event: EventInit | Uint8Array, { maxBlockMs = MAX_BLOCK_MS } = {}): Promise<bigint> {
+    this.#checkOpen();
+    const bytes = this.#encode(event);
+    const seq = await this.#spool.push(bytes, maxBlockMs);
+    this.#nudge();
+    return seq;
+  }
+
+  /**
+   * Resolves with the blob's id, for an event's screenshot, when its bytes are in the spool. Waits
+   * for room as `push` does.
+   */
+  async putBlob(bytes: Uint8Array, mediaType: string, { maxBlockMs = MAX_BLOCK_MS } = {}): Promise<string> {
+    this.#checkAlive();
+    const limit = Number(this.#context.limits?.blobBytes ?? 0) || DEFAULT_BLOB_BYTES;
+    if (bytes.length > limit) throw tooLarge("blob", bytes.length, limit);
+    const id = await this.#spool.putBlob(bytes, mediaType, maxBlockMs, this.#closing.signal);
+    this.#nudge();
+    return id;
+  }
+
+  /**
+   * Says that the session is complete, on disk, and resolves when the daemon has sealed it. No event
+   * can be pushed from here on. Fails with MISSING_BLOBS or STREAMS_DIFFER if the daemon refuses
+   * (then it may be called again, after more blobs or with other options), with what stopped the
+   * session, or when the signal aborts; the wish stays and is carried out when it can be.
+   */
+  async seal(intent: SealIntent = {}, signal?: AbortSignal): Promise<Sealed> {
+    if (this.#sealed !== undefined) return this.#sealed;
+    this.#checkAlive();
+    this.#sealing = true;
+    await this.#spool.wishSeal(intent);
+    this.#nudge();
+    await this.#until(() => this.#sealed !== undefined, signal);
+    if (this.#sealed === undefined) throw closed();
+    return this.#sealed;
+  }
+
+  /** Resolves when all that is in the spool now is on the daemon's disk. Fails with what stopped the session. */
+  async flush(signal?: AbortSignal): Promise<void> {
+    const lastSeq = this.#spool.lastSeq;
+    const blobs = this.#spool.blobs.all.map(({ id }) => id);
+    const stored = () => this.#durableSeq >= lastSeq && blobs.every((id) => !this.#spool.blobs.has(id));
+    await this.#until(() => this.#sealed !== undefined || stored(), signal);
+  }
+
+  /** Somebody holds the session: its connection may stay for what is pushed next. */
+  hold(): this {
+    this.#held = true;
+    return this;
+  }
+
+  /** Sends until the session is sealed or the signal aborts. Never rejects: see `status`. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#sealed === undefined) {
+      const changed = this.#changed.rung;
+      if (this.#phase === "stopped" || !this.#hasWork) {
+        await unlessAborted(changed, signal).catch(() => undefined);
+      } else {
+        await this.#send(signal).catch((error: unknown) => this.#failed(ClientError.from(error), signal));
+      }
+    }
+    await this.#close();
+  }
+
+  async #send(signal: AbortSignal): Promise<void> {
+    using _slot = this.#held ? undefined : await this.#context.slots.take(signal);
+    this.#leaving = false;
+    this.#given.clear();
+    await uploadResuming(this.#context.link, this.#source(), this.#observer(), this.#context.resume, signal);
+    await this.#tidying;
+    if (this.#sealed === undefined) this.#enter("idle");
+  }
+
+  async #failed(error: ClientError, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    if (STOPS_PUSHING.has(error.reason) || STOPS_UNTIL_CHANGED.has(error.reason)) return this.#enter("stopped", error);
+    const waitMs = (error.retryAfterMs ?? 0) + Math.floor(SLOW_RETRY_MS * (0.5 + this.#context.random()));
+    this.#enter("waiting", error, waitMs);
+    await this.#context.clock.sleep(waitMs, signal).catch(() => undefined);
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(closed());
+    try {
+      await this.#tidying;
+      if (this.#sealed === undefined) await this.#spool[Symbol.asyncDispose]();
+      else {
+        await this.#spool.remove();
+        this.#enter("sealed");
+      }
+    } catch (error) {
+      this.#enter(this.#sealed === undefined ? "stopped" : "sealed", ClientError.from(error));
+    }
+    this.#changed.ring();
+  }
+
+  #source(): UploadSource {
+    return {
+      ref: this.#spool.name,
+      info: this.#spool.info,
+      events: (fromSeq, signal) => this.#spool.log.read(fromSeq, () => this.#more(signal)),
+      blobs: (signal) => this.#unsentBlobs(signal),
+      seal: (lastSeq) => {
+        const complete = lastSeq === this.#spool.lastSeq && this.#unstored.length === 0;
+        return complete ? this.#spool.sealIntent : undefined;
+      },
+    };
+  }
+
+  #observer(): UploadObserver & ResumeObserver {
+    return {
+      connecting: () => this.#enter("connecting"),
+      waiting: (error, waitMs) => this.#enter("waiting", error, waitMs),
+      opened: (opened) => this.#opened(opened),
+      sent: () => undefined,
+      acked: (durableSeq) => this.#acked(durableSeq),
+      quarantined: (events) => {
+        this.#quarantined += events.length;
+        this.#context.onQuarantined(this.id, this.stream, events);
+      },
+      blobStored: (id) => {
+        this.#stored.add(id);
+        this.#tidy(() => this.#removeBlob(id));
+      },
+      sealed: (sealed) => {
+        this.#sealed = sealed;
+      },
+    };
+  }
+
+  #opened({ durableSeq, limits }: UploadOpened): void {
+    if (durableSeq > this.#spool.lastSeq) throw watermarkAhead(this.#spool.name, durableSeq);
+    if (durableSeq + 1n < this.#spool.log.firstSeq) throw watermarkBehind(durableSeq, this.#spool.log.firstSeq);
+    this.#context.limits = limits ?? this.#context.limits;
+    this.#enter("open");
+    this.#acked(durableSeq);
+  }
+
+  #acked(durableSeq: bigint): void {
+    if (durableSeq > this.#durableSeq) {
+      this.#durableSeq = durableSeq;
+      this.#tidy(() => this.#spool.trim(this.#durableSeq));
+    }
+    this.#changed.ring();
+  }
+
+  /** Gives room in the spool back, one thing at a time. */
+  #tidy(work: () => Promise<void>): void {
+    this.#tidying = this.#tidying.then(work).then(
+      () => this.#changed.ring(),
+      (error: unknown) => this.#enter(this.#phase, ClientError.from(error)),
+    );
+  }
+
+  async #removeBlob(id: string): Promise<void> {
+    await this.#spool.removeBlob(id);
+    this.#given.delete(id);
+    this.#stored.delete(id);
+  }
+
+  /** At the end of the log: whether to look again. A held session's connection lingers. */
+  async #more(signal: AbortSignal): Promise<boolean> {
+    const changed = this.#changed.rung;
+    if (this.#ending || signal.aborted) return false;
+    const lingering = new AbortController();
+    const lingered = this.#context.clock
+      .sleep(this.#context.lingerMs, AbortSignal.any([signal, lingering.signal]))
+      .then(() => false)
+      .catch(() => !signal.aborted);
+    const look = await Promise.race([changed.then(() => true), lingered]);
+    lingering.abort();
+    if (!look) {
+      this.#leaving = true;
+      this.#changed.ring();
+    }
+    return look;
+  }
+
+  async *#unsentBlobs(signal: AbortSignal): AsyncGenerator<SourceBlob> {
+    while (!signal.aborted) {
+      const changed = this.#changed.rung;
+      for (const blob of this.#unstored) {
+        if (this.#given.has(blob.id)) continue;
+        this.#given.add(blob.id);
+        yield blob;
+      }
+      if (this.#ending) return;
+      await unlessAborted(changed, signal).catch(() => undefined);
+    }
+  }
+
+  /** The connection takes what is in the spool now and no more. */
+  get #ending(): boolean {
+    return this.#leaving || !this.#held || this.#spool.sealIntent !== undefined;
+  }
+
+  get #hasWork(): boolean {
+    const { sealIntent, lastSeq } = this.#spool;
+    return sealIntent !== undefined || this.#durableSeq < lastSeq || this.#unstored.length > 0;
+  }
+
+  get #unstored(): SourceBlob[] {
+    return this.#spool.blobs.all.filter(({ id }) => !this.#stored.has(id));
+  }
+
+  /** Something is there to send; what stopped until something changes goes on. */
+  #nudge(): void {
+    if (this.#phase === "stopped" && this.#error !== undefined && STOPS_UNTIL_CHANGED.has(this.#error.reason)) {
+      this.#enter("idle");
+    }
+    this.#changed.ring();
+  }
+
+  #enter(phase: SessionPhase, error?: ClientError, waitMs?: number): void {
+    this.#phase = phase;
+    this.#error = error;
+    this.#retryAtMs = waitMs === undefined ? undefined : this.#context.clock.now() + waitMs;
+    this.#context.onState(this.status);
+    this.#changed.ring();
+  }
+
+  async #until(done: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    const until = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    for (let changed = this.#changed.rung; !done(); changed = this.#changed.rung) {
+      if (this.#phase === "stopped" && this.#error !== undefined) throw this.#error;
+      await unlessAborted(changed, until).catch((error: unknown) => {
+        if (!done()) throw ClientError.from(error);
+      });
+    }
+  }
+
+  #checkAlive(): void {
+    if (this.#phase === "stopped" && this.#error !== undefined && STOPS_PUSHING.has(this.#error.reason)) {
+      throw this.#error;
+    }
+    if (this.#closing.signal.aborted) throw closed();
+  }
+
+  #checkOpen(): void {
+    this.#checkAlive();
+    if (!this.#sealing) return;
+    throw new ClientError("failed_precondition", `Session ${this.id} is being sealed and takes no more events.`, {
+      reason: "SEALED",
+    });
+  }
+
+  #encode(event: EventInit | Uint8Array): Uint8Array {
+    const bytes = event instanceof Uint8Array ? event : toBinary(EventSchema, create(EventSchema, event));
+    const limit = Number(this.#context.limits?.eventBytes ?? 0) || DEFAULT_EVENT_BYTES;
+    if (bytes.length > limit) throw tooLarge("event", bytes.length, limit);
+    if (bytes.length === 0) throw new ClientError("invalid_argument", "The event is empty.", { reason: "INVALID" });
+    if (recordBytes(bytes) > this.#context.budget.maxBytes) throw tooLargeForSpool(bytes.length, this.#context.budget);
+    return bytes;
+  }
+}
+
+function tooLarge(what: string, bytes: number, limit: number): ClientError {
+  return new ClientError("invalid_argument", `The ${what} has ${bytes} bytes; the daemon takes at most ${limit}.`, {
+    reason: "INVALID",
+    metadata: { bytes: String(bytes), limit: String(limit) },
+  });
+}
+
+function watermarkBehind(durableSeq: bigint, firstSeq: bigint): ClientError {
+  return new ClientError(
+    "data_loss",
+    `The daemon holds only ${durableSeq} events, but acknowledged all before ${firstSeq}: its store was put back to an earlier state.`,
+    { reason: "WATERMARK_BEHIND", metadata: { durable_seq: String(durableSeq), first_seq: String(firstSeq) } },
+  );
+}
