@@ -153,7 +153,11 @@ async function readHeader(path: string, signal: AbortSignal): Promise<Header> {
 
 /** Ids as the protocol has them: see StreamRef in ingest.proto. */
 const ID = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
-const TEXT = z.string().default("");
+/** Half a surrogate pair has no UTF-8, and would be changed on its way. */
+const TEXT = z
+  .string()
+  .refine((text) => text.isWellFormed())
+  .default("");
 
 /** sluice.v1.SessionInfo in proto3 JSON. Written out because core reads no message but the event. */
 const INFO = z

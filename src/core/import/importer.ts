@@ -1,5 +1,6 @@
 import { AppError } from "../errors.ts";
 import type { BlobRecord, SessionInfo } from "../store/store.ts";
+import { AgentNetImporter } from "./agentnet.ts";
 import { CaptureImporter } from "./capture.ts";
 import { statPath } from "./file-access.ts";
 
@@ -46,7 +47,7 @@ export interface RecordedBlob extends BlobRecord {
   readonly path: string;
 }
 
-export const importers: readonly Importer[] = [new CaptureImporter()];
+export const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter()];
 
 /**
  * The recordings at `path`, in whichever known format it holds. Fails with `not_found`

@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openRecordings, type RecordedBlob, type Recording } from "../../../src/core/import/importer.ts";
+import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
+import { checkEvent } from "../../../src/core/session/event-check.ts";
 import { type Event, EventSchema, EventType, ScreenshotPhase } from "../../../src/wire/gen/sluice/v1/event_pb.ts";
 
 const SAMPLE = fileURLToPath(new URL("../../../dev/sample/", import.meta.url));
@@ -21,7 +23,10 @@ beforeAll(async () => {
   sample = [];
   for await (const recording of openRecordings(SAMPLE, signal)) {
     const events = [];
-    for await (const { event } of recording.events(1n, signal)) events.push(fromBinary(EventSchema, event));
+    for await (const { event, seq } of recording.events(1n, signal)) {
+      expect(checkEvent(event, seq, DEFAULT_LIMITS)).toHaveProperty("facts");
+      events.push(fromBinary(EventSchema, event));
+    }
     const blobs = [];
     for await (const blob of recording.blobs(signal)) blobs.push(blob);
     sample.push({ recording, events, blobs });
