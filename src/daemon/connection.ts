@@ -14,7 +14,7 @@ export class Connection {
   readonly #limits: ConnectionLimits;
   readonly #close: (reason: RefusalReason) => void;
   #phase: Phase;
-  #draining: number | undefined;
+  #draining = false;
 
   /** `close` must destroy the connection and count the reason. */
   constructor(socket: Socket, limits: ConnectionLimits, now: number, close: (reason: RefusalReason) => void) {
@@ -53,7 +53,6 @@ export class Connection {
       });
     });
     this.#phase = phase;
-    if (this.#draining !== undefined) this.drain(now);
   }
 
   /** An HTTP/1.1 exchange began on this connection. */
@@ -61,10 +60,10 @@ export class Connection {
     const phase = this.#phase;
     if (phase.name !== "http1") return;
     phase.responses.add(response);
-    if (this.#draining !== undefined) response.shouldKeepAlive = false;
+    if (this.#draining) response.shouldKeepAlive = false;
     response.once("close", () => {
       phase.responses.delete(response);
-      if (this.#draining !== undefined && phase.responses.size === 0) phase.socket.destroySoon();
+      if (this.#draining && phase.responses.size === 0) phase.socket.destroySoon();
     });
   }
 
@@ -75,20 +74,25 @@ export class Connection {
   }
 
   /** Takes no new calls, lets those in hand finish, then closes. */
-  drain(now: number): void {
-    this.#draining = now;
+  drain(): void {
+    this.#draining = true;
     const phase = this.#phase;
     if (phase.name === "opening" || (phase.name === "http1" && phase.responses.size === 0)) {
       this.socket.destroy();
     } else if (phase.name === "http1") {
       for (const response of phase.responses) response.shouldKeepAlive = false;
     } else if (!phase.session.closed && !phase.session.destroyed) {
-      // RFC 9113, 6.8: a first GOAWAY that refuses nothing, and the one that names the last stream a
-      // round trip later, so that no call that is on its way is lost.
+      // RFC 9113, 6.8: a first GOAWAY that refuses nothing, and a round trip later the one that names
+      // the last stream, so that no call that is on its way is lost.
       const { session } = phase;
       session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
       session.ping(() => session.close());
     }
+  }
+
+  /** Refuses the HTTP/2 calls that come from now on: Node's own client, told to go, answers no ping. */
+  goAway(): void {
+    if (this.#phase.name === "http2") this.#phase.session.close();
   }
 
   /** Closes the connection if its time is up, and sends a ping if one is due. */
@@ -104,7 +108,6 @@ export class Connection {
       this.#close("handshake");
       return;
     }
-    if (this.#draining !== undefined && now - this.#draining >= GOAWAY_ROUND_TRIP_MS) phase.session.close();
     this.#updateHttp2(phase, now);
     const idle = phase.idleSince === undefined ? 0 : now - phase.idleSince;
     // GOAWAY first; a peer that does not take it in time is cut off.
@@ -189,5 +192,3 @@ interface Http2Phase {
 }
 
 const LAST_STREAM_ID = 2 ** 31 - 1;
-/** How long the first GOAWAY's ping may take before the second is sent anyway. */
-const GOAWAY_ROUND_TRIP_MS = 1000;

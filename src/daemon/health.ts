@@ -5,6 +5,7 @@ import {
   Health as HealthService,
   HealthCheckResponse_ServingStatus as Status,
 } from "../wire/gen/grpc/health/v1/health_pb.ts";
+import { orAborted } from "./or-aborted.ts";
 
 /**
  * Whether this process should get work. Live: it runs. Ready: every check passes and it is not
@@ -35,7 +36,6 @@ export class Health {
 
   /** Never fails on a check; rejects only when `signal` aborts. */
   async ready(signal: AbortSignal): Promise<Readiness> {
-    signal.throwIfAborted();
     const now = this.#clock.now();
     const age = this.#cached === undefined ? Number.POSITIVE_INFINITY : now - this.#cached.at;
     // A clock set back makes an age negative; such a result counts as old.
@@ -163,13 +163,4 @@ const NOT_RUN: CheckResult = { ok: false, ms: 0, error: "The check did not run."
 
 function statusOf(ok: boolean): Status {
   return ok ? Status.SERVING : Status.NOT_SERVING;
-}
-
-/** The result, or the signal's reason if that comes first; what `result` does is not affected. */
-function orAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    result.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -12,7 +12,7 @@ import {
   type Http2ServerResponse,
 } from "node:http2";
 import type { Socket } from "node:net";
-import type { Logger } from "pino";
+import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 
 export interface HttpOptions {

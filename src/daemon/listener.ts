@@ -8,6 +8,7 @@ import type { RefusalReason } from "../core/metrics.ts";
 import { Connection, type ConnectionLimits } from "./connection.ts";
 import { createHttp1Server, createHttp2Server, type HttpOptions } from "./http-servers.ts";
 import { isLoopbackAddress } from "./loopback.ts";
+import { orAborted } from "./or-aborted.ts";
 import { type Protocol, sniff } from "./sniff.ts";
 import { Certificate, type TlsFiles } from "./tls.ts";
 
@@ -128,17 +129,15 @@ export class Listener implements AsyncDisposable {
   async drain(signal: AbortSignal): Promise<void> {
     this.#stopAccepting();
     this.#draining = true;
-    for (const connection of [...this.#connections.values()]) connection.drain(this.#elapsed);
+    for (const connection of [...this.#connections.values()]) connection.drain();
     if (this.#connections.size === 0) this.#gone.resolve();
-    const { promise, reject } = Promise.withResolvers<void>();
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      signal.throwIfAborted();
-      await Promise.race([this.#gone.promise, promise]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    const gone = new AbortController();
+    const allGone = this.#gone.promise.then(() => gone.abort());
+    const early = AbortSignal.any([signal, gone.signal]);
+    await this.#clock.sleep(GOAWAY_ROUND_TRIP_MS, early).catch(() => undefined);
+    signal.throwIfAborted();
+    for (const connection of [...this.#connections.values()]) connection.goAway();
+    await orAborted(allGone, signal);
   }
 
   /** Closes everything now, calls in hand included. */
@@ -291,6 +290,8 @@ export interface ListenerOptions extends ConnectionLimits, HttpOptions {
   readonly clock?: Clock;
 }
 
+/** How long peers have to answer the first GOAWAY before the second is sent. */
+const GOAWAY_ROUND_TRIP_MS = 250;
 /** What HTTP/2 gives a connection when nothing is said (RFC 9113, 6.9.2). */
 const DEFAULT_CONNECTION_WINDOW = 65_535;
 

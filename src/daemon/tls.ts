@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import type { Logger } from "pino";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 
 /**
