@@ -92,7 +92,12 @@ export function createHttp2Server(options: HttpOptions): Http2Server {
       streamResetBurst: 1000,
       streamResetRate: 33,
     },
-    options.onRequest,
+    (request, response) => {
+      // Node holds a peer to maxHeaderListSize once it has acknowledged our SETTINGS.
+      const early = request.stream.session?.pendingSettingsAck === true;
+      if (early && headerBytes(request) > options.maxHeaderBytes) response.writeHead(431).end();
+      else options.onRequest(request, response);
+    },
   );
   server.on("sessionError", (error) => {
     const code = "code" in error ? error.code : undefined;
@@ -105,3 +110,7 @@ export function createHttp2Server(options: HttpOptions): Http2Server {
 const MAX_HEADER_FIELDS = 128;
 /** Headers, queued answers and unacknowledged frames of one connection; past it new streams are refused. */
 const MAX_SESSION_MEMORY_MB = 16;
+
+function headerBytes(request: Http2ServerRequest): number {
+  return request.rawHeaders.reduce((sum, text) => sum + text.length, 0);
+}
