@@ -1,10 +1,9 @@
-import { opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromJsonString, toBinary } from "@bufbuild/protobuf";
 import { z } from "zod";
 import { type Event, EventSchema } from "../../wire/gen/sluice/v1/event_pb.ts";
 import type { SessionInfo } from "../store/store.ts";
-import { badCapture, hashFile, listDirectory, readText, statIfThere } from "./file-access.ts";
+import { badCapture, hashFile, listDirectory, readText, statIfThere, walkDirectory } from "./file-access.ts";
 import type { Importer, RecordedBlob, RecordedEvent, Recording } from "./importer.ts";
 import { findDefect } from "./json-defect.ts";
 import { countLines, type Line, readLines } from "./lines.ts";
@@ -104,7 +103,7 @@ function defectOf(text: string): { readonly path: string; readonly problem: stri
 
 async function* readBlobs(directory: string, signal: AbortSignal): AsyncIterable<RecordedBlob> {
   if ((await statIfThere(directory, signal)) === undefined) return;
-  for await (const entry of await opendir(directory)) {
+  for await (const entry of walkDirectory(directory, signal)) {
     const path = join(directory, entry.name);
     const [, id, extension = ""] = /^([0-9a-f]{64})\.([a-z]+)$/.exec(entry.name) ?? [];
     const mediaType = MEDIA_TYPES[extension];

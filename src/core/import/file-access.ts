@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream, type Dirent, type Stats } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { open, opendir, readdir, stat } from "node:fs/promises";
 import { AppError } from "../errors.ts";
 
 /** Fails with `not_found` NO_SUCH_FILE. */
@@ -25,6 +25,14 @@ export async function listDirectory(path: string, signal: AbortSignal): Promise<
   signal.throwIfAborted();
   const entries = await translated(path, readdir(path, { withFileTypes: true }));
   return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** What a directory holds, in no order, without holding all of it. */
+export async function* walkDirectory(path: string, signal: AbortSignal): AsyncIterable<Dirent> {
+  for await (const entry of await translated(path, opendir(path))) {
+    signal.throwIfAborted();
+    yield entry;
+  }
 }
 
 /** At most the first `length` bytes. */

@@ -196,6 +196,17 @@ describe("a bad trajectory is refused with the file, the line, the field and wha
     expect(read).toMatchObject([{ pointer: { x: 320, y: 240 }, screenshots: [{ width: 640, height: 480 }] }]);
   });
 
+  test("a file of one line is read whatever its name, and a picture shown twice is one blob", async () => {
+    const [step] = good.traj;
+    const path = join(root, "t.json");
+    await writeFile(path, JSON.stringify({ ...good, traj: [step, { ...step, index: 1 }] }));
+    const { read, blobs } = await readOnly(path);
+    expect(read.map((event) => event.id)).toEqual(["0.0", "1.0"]);
+    expect(blobs.length).toBe(1);
+    await writeFile(path, `${JSON.stringify(good)}\n${JSON.stringify({ ...good, task_id: "u" })}\n`);
+    expect((await collect(openRecordings(path, signal))).map(({ session }) => session)).toEqual(["t", "u"]);
+  });
+
   test("a line that was cut off, after those that are whole", async () => {
     const sessions: string[] = [];
     const reading = (async () => {

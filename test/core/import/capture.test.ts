@@ -198,6 +198,12 @@ describe("a bad capture is refused with the file, the line, the field and what t
     expect(error.metadata).toEqual({ path: join(dir, "blobs", name) });
   });
 
+  test("blobs that are no directory", async () => {
+    const dir = await capture({ lines: lines(1) });
+    await writeFile(join(dir, "blobs"), "x");
+    expect((await failure(collect((await only(dir)).blobs(signal)))).message).toContain(join(dir, "blobs"));
+  });
+
   test.each(["readme.txt", `${"a".repeat(64)}.gif`, `${"A".repeat(64)}.png`])(
     "a stray file %s among the blobs",
     async (name) => {
