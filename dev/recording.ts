@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { BrowserContext, CDPSession, Locator, Page } from "playwright-core";
 
 /** What a task does, a step at a time, at about the pace of a person. */
-export interface Hands {
+interface Hands {
   readonly page: Page;
   goto(path: string): Promise<void>;
   click(target: Locator, clicks?: number): Promise<void>;

@@ -26,7 +26,7 @@ export interface Step {
   readonly field: string;
 }
 
-export interface Target {
+interface Target {
   readonly x: number;
   readonly y: number;
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };

@@ -47,7 +47,7 @@ export interface RecordedBlob extends BlobRecord {
   readonly path: string;
 }
 
-export const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter()];
+const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter()];
 
 /**
  * The recordings at `path`, in whichever known format it holds. Fails with `not_found`

@@ -8,7 +8,7 @@ export type Action = Pick<MessageInitShape<typeof EventSchema>, "type" | "custom
   readonly aim: Point | undefined;
 };
 
-export interface Point {
+interface Point {
   readonly x: number;
   readonly y: number;
 }
