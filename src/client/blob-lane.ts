@@ -87,12 +87,15 @@ export class BlobLane {
     return false;
   }
 
-  /** Reads the source to its end and asks the daemon what it lacks. Fails with BLOB_TOO_LARGE. */
+  /** Reads the source to its end and asks the daemon what it lacks. */
   async fill(source: AsyncIterable<SourceBlob>, signal: AbortSignal): Promise<void> {
     const asking = this.#ask(signal);
     for await (const blob of source) {
-      if (blob.size > this.#options.blobBytes) throw tooLarge(blob, this.#options.blobBytes);
       if (this.#inHand.has(blob.id)) continue;
+      if (blob.size < 1 || blob.size > this.#options.blobBytes) {
+        this.#refused ??= wrongSize(blob, this.#options.blobBytes);
+        continue;
+      }
       this.#inHand.add(blob.id);
       this.#asking.set(blob.id, blob);
       this.#wake.ring();
@@ -214,8 +217,8 @@ export class BlobLane {
   async #read(active: Active): Promise<void> {
     const { blob, reading } = active;
     let at = active.offset;
-    // An empty chunk at the end makes the daemon verify what it has.
-    if (at === blob.size) return this.#offer(active, new Uint8Array(0));
+    // All of it arrived and nothing came of it: its last byte sent again makes the daemon answer.
+    if (at === blob.size) at = active.offset = blob.size - 1;
     for await (const piece of blob.read(at, reading.signal)) {
       if (reading.signal.aborted) return;
       at += piece.length;
@@ -265,11 +268,11 @@ interface Trouble {
   readonly backoff: Backoff;
 }
 
-function tooLarge(blob: SourceBlob, limit: number): ClientError {
+function wrongSize(blob: SourceBlob, limit: number): ClientError {
   return new ClientError(
     "invalid_argument",
-    `Blob ${blob.id} has ${blob.size} bytes; the daemon takes at most ${limit}.`,
-    { reason: "BLOB_TOO_LARGE", metadata: { blob: blob.id } },
+    `Blob ${blob.id} has ${blob.size} bytes; the daemon takes from 1 to ${limit}.`,
+    { reason: blob.size < 1 ? "BLOB_EMPTY" : "BLOB_TOO_LARGE", metadata: { blob: blob.id } },
   );
 }
 

@@ -37,6 +37,7 @@ const STOPS_UNTIL_CHANGED: ReadonlySet<string> = new Set([
   "VERSION_MOVED",
   "BLOB_REFUSED",
   "BLOB_TOO_LARGE",
+  "BLOB_EMPTY",
   "BLOB_SIZE",
 ]);
 
@@ -120,6 +121,7 @@ export class CollectorSession {
     this.#checkAlive();
     const limit = Number(this.#context.limits?.blobBytes ?? 0) || DEFAULT_BLOB_BYTES;
     if (bytes.length > limit) throw tooLarge("blob", bytes.length, limit);
+    if (bytes.length === 0) throw new ClientError("invalid_argument", "The blob is empty.", { reason: "INVALID" });
     const id = await this.#spool.putBlob(bytes, mediaType, maxBlockMs, this.#closing.signal);
     this.#nudge();
     return id;
@@ -180,7 +182,7 @@ export class CollectorSession {
 
   async #failed(error: ClientError, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    if (STOPS_PUSHING.has(error.reason) || STOPS_UNTIL_CHANGED.has(error.reason)) return this.#enter("stopped", error);
+    if (stopsPushing(error) || STOPS_UNTIL_CHANGED.has(error.reason)) return this.#enter("stopped", error);
     const waitMs = (error.retryAfterMs ?? 0) + Math.floor(SLOW_RETRY_MS * (0.5 + this.#context.random()));
     this.#enter("waiting", error, waitMs);
     await this.#context.clock.sleep(waitMs, signal).catch(() => undefined);
@@ -337,9 +339,7 @@ export class CollectorSession {
   }
 
   #checkAlive(): void {
-    if (this.#phase === "stopped" && this.#error !== undefined && STOPS_PUSHING.has(this.#error.reason)) {
-      throw this.#error;
-    }
+    if (this.#phase === "stopped" && this.#error !== undefined && stopsPushing(this.#error)) throw this.#error;
     if (this.#closing.signal.aborted) throw closed();
   }
 
@@ -359,6 +359,10 @@ export class CollectorSession {
     if (recordBytes(bytes) > this.#context.budget.maxBytes) throw tooLargeForSpool(bytes.length, this.#context.budget);
     return bytes;
   }
+}
+
+function stopsPushing(error: ClientError): boolean {
+  return STOPS_PUSHING.has(error.reason) || (error.code === "resource_exhausted" && !error.retryable);
 }
 
 function tooLarge(what: string, bytes: number, limit: number): ClientError {

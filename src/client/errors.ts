@@ -93,6 +93,11 @@ const FINAL_REASONS: ReadonlySet<string> = new Set([
   "VERSION_MOVED",
 ]);
 
+/** A limit of the daemon's that waiting does not lift: it says when to come back where that helps. */
+function isLimit(code: ClientErrorCode, hasReason: boolean, hasDelay: boolean): boolean {
+  return code === "resource_exhausted" && hasReason && !hasDelay;
+}
+
 function fromConnect(error: ConnectError): ClientError {
   const info = error.findDetails(ErrorInfoSchema)[0];
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
@@ -102,7 +107,7 @@ function fromConnect(error: ConnectError): ClientError {
     reason,
     metadata: info?.metadata ?? {},
     retryAfterMs: delay === undefined ? undefined : Number(delay.seconds) * 1000 + Math.ceil(delay.nanos / 1e6),
-    retryable: passes && !FINAL_REASONS.has(reason),
+    retryable: passes && !FINAL_REASONS.has(reason) && !isLimit(code, info !== undefined, delay !== undefined),
     cause: error,
   });
 }

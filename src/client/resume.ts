@@ -73,7 +73,9 @@ export async function uploadResuming(
       attempt.end();
       const waitMs = backoff.next(error.retryAfterMs);
       observer.waiting(error, waitMs);
-      await clock.sleep(waitMs, signal);
+      await clock.sleep(waitMs, signal).catch((thrown: unknown) => {
+        throw ClientError.from(thrown);
+      });
     }
   }
 }

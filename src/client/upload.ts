@@ -45,6 +45,8 @@ type Phase = "opening" | "sending" | "sealing" | "ending";
 
 const BATCH_EVENTS = 200;
 const UNARY_TIMEOUT_MS = 30_000;
+/** For the daemon to end a call in which all is said. */
+const ENDING_TIMEOUT_MS = 2_000;
 /** What the daemon's defaults are, for one that does not tell. */
 const DEFAULT_MESSAGE_BYTES = 4 * 1024 * 1024;
 const DEFAULT_BLOB_BYTES = 256 * 1024 * 1024;
@@ -57,6 +59,7 @@ class Upload {
   readonly #observer: UploadObserver;
   readonly #options: UploadOptions;
   readonly #wake = new Wake();
+  readonly #phaseChanged = new Wake();
   readonly #window = new Window();
   readonly #call = new AbortController();
   readonly #tasks: Promise<void>[] = [];
@@ -115,7 +118,7 @@ class Upload {
         break;
       case "sealed":
         if (this.#phase !== "sealing") throw unexpected("Sealed");
-        this.#phase = "ending";
+        this.#end();
         this.#observer.sealed(frame.value);
         break;
       case undefined:
@@ -255,8 +258,14 @@ class Upload {
   }
 
   #finished(): boolean {
-    if (this.#phase === "sending" && this.#allStored()) this.#phase = "ending";
+    if (this.#phase === "sending" && this.#allStored()) this.#end();
     return this.#phase === "ending";
+  }
+
+  #end(): void {
+    this.#phase = "ending";
+    this.#heardAtMs = this.#options.clock.now();
+    this.#phaseChanged.ring();
   }
 
   #allStored(): boolean {
@@ -287,16 +296,31 @@ class Upload {
 
   /** Ends the call when the daemon is silent for too long although it has something to say. */
   async #watch(): Promise<void> {
-    const { clock, connectTimeoutMs, idleTimeoutMs } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#call;
     while (!signal.aborted) {
-      const limit = this.#phase === "opening" ? connectTimeoutMs : idleTimeoutMs;
+      const limit = this.#patience();
       const left = this.#heardAtMs + limit - clock.now();
       if (this.#owedAnswer() && left <= 0) return this.#fail(silent(this.#phase, limit));
-      await clock.sleep(this.#owedAnswer() ? left : limit, signal).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
+      await this.#sleep(this.#owedAnswer() ? left : limit);
     }
+  }
+
+  /** Until the time is up, the phase is another or the call has ended. */
+  async #sleep(ms: number): Promise<void> {
+    const woken = new AbortController();
+    const until = AbortSignal.any([this.#call.signal, woken.signal]);
+    const slept = this.#options.clock.sleep(ms, until).catch((error: unknown) => {
+      if (!until.aborted) throw error;
+    });
+    await Promise.race([slept, this.#phaseChanged.rung]);
+    woken.abort();
+  }
+
+  #patience(): number {
+    const { connectTimeoutMs, idleTimeoutMs } = this.#options;
+    if (this.#phase === "opening") return connectTimeoutMs;
+    return this.#phase === "ending" ? Math.min(idleTimeoutMs, ENDING_TIMEOUT_MS) : idleTimeoutMs;
   }
 
   #owedAnswer(): boolean {

@@ -26,7 +26,7 @@ async function failure(promise: Promise<unknown>): Promise<ClientError> {
 test("a recording with blobs arrives whole, in order, once, and is sealed", async () => {
   await using daemon = await StrictDaemon.start();
   const events = eventsOf(1_000, 2_000);
-  const pictures = [10, 300_000, 1_000_000, 0].map((size) => randomBytes(size));
+  const pictures = [1, 10, 300_000, 1_000_000].map((size) => randomBytes(size));
   const blobs = pictures.map((data) => blobOf(data));
   const summary = await upload(daemon, recordingOf("s1", events, { blobs, seal: true }));
   expect(daemon.stream("s1").events.map((event) => Buffer.from(event))).toEqual(events.map((e) => Buffer.from(e)));
@@ -307,6 +307,55 @@ test("an event no message can hold is refused here and named", async () => {
   expect(error).toMatchObject({ reason: "EVENT_TOO_LARGE", metadata: { seq: "2" } });
   const blobs = [blobOf(randomBytes(1_001))];
   expect(await failure(upload(daemon, recordingOf("s2", [], { blobs })))).toMatchObject({ reason: "BLOB_TOO_LARGE" });
+  const empty = [blobOf(Buffer.alloc(0))];
+  const events = eventsOf(3);
+  expect(await failure(upload(daemon, recordingOf("s3", events, { blobs: empty })))).toMatchObject({
+    reason: "BLOB_EMPTY",
+  });
+  expect(daemon.stream("s3").events).toHaveLength(3);
+});
+
+test("a limit of the daemon that waiting does not lift is final; one it gives a time for is not", async () => {
+  await using daemon = await StrictDaemon.start();
+  daemon.mischief.refuseOpen = () => fail(Code.ResourceExhausted, "SESSION_TOO_LARGE");
+  expect(await failure(upload(daemon, recordingOf("s1", eventsOf(1))))).toMatchObject({ reason: "SESSION_TOO_LARGE" });
+  let full = true;
+  daemon.mischief.refuseOpen = () => {
+    const refusal = full ? fail(Code.ResourceExhausted, "DISK_FULL", {}, 1) : undefined;
+    full = false;
+    return refusal;
+  };
+  expect((await upload(daemon, recordingOf("s1", eventsOf(1)))).durableSeq).toBe(1n);
+});
+
+test("a blob that arrived whole and was not published is finished with its last byte", async () => {
+  await using daemon = await StrictDaemon.start();
+  const data = randomBytes(700_000);
+  const blob = blobOf(data);
+  const held = { data, stored: false };
+  daemon.blobs.set(blob.id, held);
+  daemon.mischief.refuseChunk = (chunk) => {
+    // As the daemon: what was published and not recorded is answered with "stored", whatever comes.
+    if (chunk.offset !== 699_999n) return "BLOB_OFFSET";
+    held.data = data.subarray(0, 699_999);
+    return undefined;
+  };
+  await upload(daemon, recordingOf("s1", [], { blobs: [blob] }));
+  expect(daemon.chunks).toBe(1);
+});
+
+test("why the daemon ended an upload is known however much is on its way to it", async () => {
+  await using daemon = await StrictDaemon.start();
+  const events = eventsOf(600, 20_000);
+  const blobs = Array.from({ length: 4 }, () => blobOf(randomBytes(2_000_000)));
+  for (let round = 0; round < 20; round += 1) {
+    let frames = 0;
+    daemon.mischief.onFrame = () => (++frames > 3 ? fail(Code.FailedPrecondition, "SEALED") : undefined);
+    const opens = daemon.opens;
+    const error = await failure(upload(daemon, recordingOf(`s${round}`, events, { blobs })));
+    expect(error.reason).toBe("SEALED");
+    expect(daemon.opens).toBe(opens + 1);
+  }
 });
 
 test("the key is asked for at every call and sent as a bearer", async () => {

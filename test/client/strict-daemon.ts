@@ -279,6 +279,7 @@ export class StrictDaemon implements AsyncDisposable {
 
   #write(chunk: BlobChunk): { blobId: string; received: bigint; stored?: boolean; error?: string } {
     const { blobId } = chunk;
+    if (chunk.size < 1n || chunk.data.length === 0) return { blobId, received: 0n, error: "BAD_CHUNK" };
     const blob = this.blobs.get(blobId) ?? { data: Buffer.alloc(0), stored: false };
     this.blobs.set(blobId, blob);
     const received = () => BigInt(blob.data.length);
