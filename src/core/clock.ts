@@ -19,3 +19,14 @@ export const systemClock: Clock = {
 export function withDeadline(signal: AbortSignal, ms: number): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(ms)]);
 }
+
+/** `work`, or a rejection with `late` after `ms`. The work goes on; whoever began it must bear its end. */
+export async function within<T>(work: Promise<T>, ms: number, late: Error): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late), ms);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -22,7 +22,10 @@ export const opaqueAppend: DescMethodUnary<typeof AppendRequestSchema, typeof Ap
   input: AppendRequestSchema,
 };
 
-export const opaqueReadEvents: DescMethodServerStreaming<typeof ReadEventsRequestSchema, typeof ReadEventsResponseSchema> = {
+export const opaqueReadEvents: DescMethodServerStreaming<
+  typeof ReadEventsRequestSchema,
+  typeof ReadEventsResponseSchema
+> = {
   ...SessionsService.method.readEvents,
   output: ReadEventsResponseSchema,
 };

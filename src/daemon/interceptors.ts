@@ -1,0 +1,46 @@
+import { Code, type Interceptor, type StreamResponse } from "@connectrpc/connect";
+import { callKey } from "./call.ts";
+import { toConnectError } from "./connect-errors.ts";
+
+/** Turns what handlers throw into what callers see, and notes how each call ended. */
+export const translateErrors: Interceptor = (next) => async (request) => {
+  const call = request.contextValues.get(callKey);
+  const failed = (error: unknown) => {
+    const translated = toConnectError(error);
+    if (call !== undefined) call.outcome = codeName(translated.code);
+    return translated;
+  };
+  try {
+    const response = await next(request);
+    if (!response.stream) {
+      if (call !== undefined) call.outcome = "ok";
+      return response;
+    }
+    return {
+      ...response,
+      message: watched(response.message, failed, () => {
+        if (call !== undefined) call.outcome = "ok";
+      }),
+    };
+  } catch (error) {
+    throw failed(error);
+  }
+};
+
+async function* watched(
+  messages: StreamResponse["message"],
+  failed: (error: unknown) => Error,
+  ended: () => void,
+): StreamResponse["message"] {
+  try {
+    yield* messages;
+    ended();
+  } catch (error) {
+    throw failed(error);
+  }
+}
+
+/** A code as metrics and logs have it: "resource_exhausted". */
+export function codeName(code: Code): string {
+  return (Code[code] ?? "unknown").replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+}

@@ -1,0 +1,165 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type Http2Session } from "node:http2";
+import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { Config } from "../core/config.ts";
+import type { AppError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { readEnvelopes, readWhole } from "./body.ts";
+import { Account, type Budget } from "./budget.ts";
+import { type Call, callKey } from "./call.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Gate } from "./gate.ts";
+import { translateErrors } from "./interceptors.ts";
+import type { Windows } from "./windows.ts";
+
+export interface RpcOptions {
+  readonly config: Config;
+  readonly gate: Gate;
+  readonly budget: Budget;
+  readonly deadlines: Deadlines;
+  readonly windows: Windows;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Aborts when the daemon stops. */
+  readonly shutdown: AbortSignal;
+  /** The methods as they are, for JSON; and those with opaque events, for the binary encodings. */
+  readonly routes: { readonly json: (router: ConnectRouter) => void; readonly binary: (router: ConnectRouter) => void };
+}
+
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+export type NodeResponse = ServerResponse<IncomingMessage> | Http2ServerResponse;
+
+/** Serves gRPC, gRPC-Web and Connect calls. `handle` answers false for a path that is no method. */
+export class RpcHandler {
+  readonly #options: RpcOptions;
+  readonly #json: ReadonlyMap<string, UniversalHandler>;
+  readonly #binary: ReadonlyMap<string, UniversalHandler>;
+
+  constructor(options: RpcOptions) {
+    this.#options = options;
+    this.#json = this.#handlers(options.routes.json);
+    this.#binary = this.#handlers(options.routes.binary);
+  }
+
+  #handlers(routes: (router: ConnectRouter) => void): ReadonlyMap<string, UniversalHandler> {
+    const { config, gate, shutdown } = this.#options;
+    const router = createConnectRouter({
+      readMaxBytes: config.limits.messageBytes,
+      maxTimeoutMs: MAX_TIMEOUT_MS,
+      acceptCompression: [compressionGzip, compressionBrotli],
+      interceptors: [translateErrors],
+      requestGate: (context) => gate.enter(context),
+      shutdownSignal: shutdown,
+    });
+    routes(router);
+    return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  }
+
+  handle(request: NodeRequest, response: NodeResponse): boolean {
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const contentType = request.headers["content-type"] ?? "";
+    const handler = (isJson(contentType) ? this.#json : this.#binary).get(path);
+    if (handler === undefined) return false;
+    void this.#serve(handler, request, response, contentType);
+    return true;
+  }
+
+  async #serve(
+    handler: UniversalHandler,
+    request: NodeRequest,
+    response: NodeResponse,
+    contentType: string,
+  ): Promise<void> {
+    const { budget, config, deadlines, windows, metrics } = this.#options;
+    const begun = performance.now();
+    using account = new Account(budget, config.limits.messageBytes * 2);
+    using window = windows.enter(sessionOf(request));
+    const stopped = new AbortController();
+    const gone = Promise.withResolvers<void>();
+    response.once("close", () => {
+      stopped.abort(new ConnectError("the caller went away", Code.Canceled));
+      gone.resolve();
+    });
+    using watch = deadlines.watch(
+      (late) => stopped.abort(late),
+      () => request.destroy(),
+    );
+    const call: Call = {
+      account,
+      watch,
+      remoteAddress: request.socket.remoteAddress ?? "",
+      lease: undefined,
+      outcome: undefined,
+      widen: () => window.widen(),
+    };
+    try {
+      const values = createContextValues().set(callKey, call);
+      const plain = universalRequestFromNodeRequest(request, response, null, values);
+      const options = { account, messageBytes: config.limits.messageBytes, signal: stopped.signal, watch };
+      const read = isStreaming(contentType) ? readEnvelopes : readWhole;
+      const body = plain.method === "POST" ? read(request, options) : nothing();
+      const answer = await handler({ ...plain, body, signal: AbortSignal.any([plain.signal, stopped.signal]) });
+      // An HTTP/1.1 response does not emit the event that connect-node waits for.
+      await Promise.race([universalResponseToNodeResponse(answer, response), gone.promise]);
+    } catch (error) {
+      this.#failed(call, error);
+    } finally {
+      call.lease?.[Symbol.dispose]();
+      discard(request, response);
+      const { outcome = "unknown" } = call;
+      const method = `${handler.service.typeName}/${handler.method.name}`;
+      metrics.rpcFinished(method, outcome, (performance.now() - begun) / 1000);
+      this.#log(call, method, outcome, performance.now() - begun);
+    }
+  }
+
+  #failed(call: Call, error: unknown): void {
+    const failure = ConnectError.from(error);
+    call.outcome ??= failure.code === Code.Aborted || failure.code === Code.Canceled ? "canceled" : "unknown";
+    this.#options.logger.debug({ err: error }, "a call ended without its answer being taken");
+  }
+
+  #log(call: Call, method: string, code: string, ms: number): void {
+    const fields = { method, code, ms: Math.round(ms), remote: call.remoteAddress, key: call.lease?.principal.keyId };
+    const quiet = code === "ok" || code === "canceled";
+    this.#options.logger[quiet ? "debug" : "info"](fields, "call");
+  }
+}
+
+/** Longest timeout a caller may ask for: a stream may stay open for a day. */
+const MAX_TIMEOUT_MS = 24 * 3600 * 1000;
+
+function isJson(contentType: string): boolean {
+  return /^application\/(json|connect\+json|grpc\+json|grpc-web\+json)\b/i.test(contentType);
+}
+
+function isStreaming(contentType: string): boolean {
+  return /^application\/(grpc|connect\+)/i.test(contentType);
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+function sessionOf(request: NodeRequest): Http2Session | undefined {
+  return "stream" in request ? request.stream.session : undefined;
+}
+
+/** A call that was answered before its body was read: what the caller still sends goes nowhere. */
+function discard(request: NodeRequest, response: NodeResponse): void {
+  if (request.complete) return;
+  if ("stream" in request) {
+    if (!request.stream.closed) request.stream.close(constants.NGHTTP2_NO_ERROR);
+    return;
+  }
+  if (!response.writableFinished) request.destroy();
+  else request.resume().on("error", ignored).socket.destroySoon();
+}
+
+function ignored(_error: AppError | Error): void {}

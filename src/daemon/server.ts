@@ -1,0 +1,217 @@
+import { type App, openApp, ownStore } from "../core/app.ts";
+import type { Config } from "../core/config.ts";
+import { isLoopback } from "../core/config-check.ts";
+import { AppError } from "../core/errors.ts";
+import type { Logger } from "../core/log.ts";
+import { Metrics } from "../core/metrics.ts";
+import { Ingest } from "../core/session/ingest.ts";
+import { Budget } from "./budget.ts";
+import { createCors } from "./cors.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Gate } from "./gate.ts";
+import { Health } from "./health.ts";
+import { IngestHandlers } from "./ingest-service.ts";
+import { keysHandlers } from "./keys-service.ts";
+import { type Listener, listen } from "./listener.ts";
+import { createPages } from "./pages.ts";
+import { binaryRoutes, type Handlers, jsonRoutes } from "./routes.ts";
+import { RpcHandler } from "./rpc.ts";
+import { SessionsHandlers } from "./sessions-service.ts";
+import { Windows } from "./windows.ts";
+
+export interface ServerOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly version: string;
+  /** For tests that show what FULL is for. */
+  readonly synchronous?: "FULL" | "NORMAL";
+}
+
+/**
+ * A daemon that serves. `drain` stops it in an orderly way: no new connections, callers are told to
+ * reconnect, what is in hand is finished and acked. Disposing it closes what is left at once.
+ */
+export class Server implements AsyncDisposable {
+  readonly #listener: Listener;
+  readonly #health: Health;
+  readonly #shutdown: AbortController;
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(listener: Listener, health: Health, shutdown: AbortController, resources: AsyncDisposableStack) {
+    this.#listener = listener;
+    this.#health = health;
+    this.#shutdown = shutdown;
+    this.#resources = resources;
+  }
+
+  /**
+   * Opens the store and the port. Fails with `locked` STORE_LOCKED when another daemon has the
+   * store, `failed_precondition` NO_KEYS when it is to listen beyond the loopback and no key could
+   * be presented to it, and whatever opening the store or the port fails with.
+   */
+  static async start(options: ServerOptions): Promise<Server> {
+    const { config, logger, version } = options;
+    await using opened = new AsyncDisposableStack();
+    const app = opened.use(await openStoreOnce(options, opened));
+    await refuseOpenDoor(app, config);
+    const metrics = opened.use(new Metrics({ version }));
+    const shutdown = new AbortController();
+    const health = new Health({
+      checks: { store: (signal) => app.store.ping(signal), blobs: (signal) => app.blobs.ping(signal) },
+      timeoutMs: 5_000,
+      cacheMs: 1_000,
+    });
+    const budget = new Budget(config.memoryBudget);
+    metrics.trackBudget(() => ({ usedBytes: budget.usedBytes, limitBytes: budget.limitBytes }));
+    const { limits } = config;
+    const deadlines = opened.use(
+      new Deadlines({ messageMs: limits.messageDeadlineMs, idleMs: limits.streamIdleMs, answerMs: limits.ackStallMs }),
+    );
+    const handlers = createHandlers(app, { metrics, health, budget, shutdown: shutdown.signal });
+    const gate = new Gate({ keys: app.keys, config, clock: app.clock, metrics });
+    const rpc = new RpcHandler({
+      config,
+      gate,
+      budget,
+      deadlines,
+      windows: new Windows({
+        smallBytes: SMALL_WINDOW,
+        largeBytes: LARGE_WINDOW,
+        budgetBytes: config.memoryBudget / 2,
+      }),
+      metrics,
+      logger,
+      shutdown: shutdown.signal,
+      routes: { json: jsonRoutes(handlers), binary: binaryRoutes(handlers) },
+    });
+    const pages = createPages({
+      health,
+      metrics,
+      version,
+      allowDetail: (request) => gate.allows("read", request.socket.remoteAddress ?? "", request.headers.authorization),
+      onError: (err) => logger.error({ err }, "a page failed"),
+    });
+    const cors = createCors({ origins: config.cors.origins, loopbackOnly: isLoopback(config.listen.host) });
+    const listener = opened.use(
+      await listen({
+        ...listenerOptions(config, metrics, logger),
+        onRequest: (request, response) => {
+          if (cors(request, response) || rpc.handle(request, response)) return;
+          void pages(request, response);
+        },
+      }),
+    );
+    return new Server(listener, health, shutdown, opened.move());
+  }
+
+  get url(): string {
+    return this.#listener.url;
+  }
+
+  /** Resolves when every connection is gone; rejects when `signal` aborts first. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#health.setDraining();
+    this.#shutdown.abort(
+      new AppError("unavailable", "The daemon is stopping. Reconnect and go on from the watermark.", {
+        reason: "DRAINING",
+        retryAfterMs: 500,
+      }),
+    );
+    await this.#listener.drain(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.destroy();
+    await this.#resources.disposeAsync();
+  }
+}
+
+async function openStoreOnce(options: ServerOptions, opened: AsyncDisposableStack): Promise<App> {
+  const { config, logger, synchronous = "FULL" } = options;
+  const { mkdir } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  await mkdir(dirname(config.store.path), { recursive: true, mode: 0o700 });
+  opened.use(
+    await ownStore(config, `process ${process.pid}, to listen on ${config.listen.host}:${config.listen.port}`),
+  );
+  return await openApp(config, { create: true, logger, synchronous });
+}
+
+/** Beyond the loopback nobody is let in without a key, so a store without keys would let nobody in. */
+async function refuseOpenDoor(app: App, config: Config): Promise<void> {
+  if (isLoopback(config.listen.host)) return;
+  const now = app.clock.now();
+  const keys = await app.keys.list(undefined, AbortSignal.timeout(config.limits.callDeadlineMs));
+  if (keys.some((key) => key.revokedAtMs === undefined && (key.expiresAtMs ?? now + 1) > now)) return;
+  throw new AppError(
+    "failed_precondition",
+    `${config.listen.host} can be reached from other machines and the store has no API key. Make one first: sluice keys create --name collector --scope ingest`,
+    { reason: "NO_KEYS" },
+  );
+}
+
+interface Parts {
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly budget: Budget;
+  readonly shutdown: AbortSignal;
+}
+
+function createHandlers(app: App, { metrics, health, budget, shutdown }: Parts): Handlers {
+  const { config, store, blobs, keys, clock } = app;
+  const { callDeadlineMs } = config.limits;
+  let open = 0;
+  const uploads = {
+    opened: () => {
+      open += 1;
+      metrics.streamOpened();
+    },
+    closed: () => {
+      open -= 1;
+      metrics.streamClosed();
+    },
+  };
+  // Half of the budget in equal shares; the other half is for calls that are no upload, and bursts.
+  const credit = (): number => {
+    const share = Math.floor(budget.limitBytes / 2 / Math.max(1, open));
+    return Math.min(MAX_CREDIT, Math.max(MIN_CREDIT, share));
+  };
+  const ingest = new Ingest({ store, blobs, limits: config.limits, metrics });
+  return {
+    ingest: new IngestHandlers({ ingest, credit, callDeadlineMs, shutdown, uploads }),
+    sessions: new SessionsHandlers({ store, blobs, clock, callDeadlineMs, shutdown }),
+    keys: keysHandlers(keys, callDeadlineMs),
+    health,
+  };
+}
+
+const MIN_CREDIT = 64 * 1024;
+const MAX_CREDIT = 8 * 1024 * 1024;
+const SMALL_WINDOW = 64 * 1024;
+const LARGE_WINDOW = 2 * 1024 * 1024;
+
+function listenerOptions(config: Config, metrics: Metrics, logger: Logger) {
+  const { tls, limits } = config;
+  const files =
+    tls.cert === undefined || tls.key === undefined
+      ? undefined
+      : { cert: tls.cert, key: tls.key, clientCa: tls.clientCa, clientCert: tls.clientCert };
+  return {
+    host: config.listen.host,
+    port: config.listen.port,
+    tls: files,
+    maxConnections: limits.connections,
+    handshakeTimeoutMs: 10_000,
+    headersTimeoutMs: 10_000,
+    requestTimeoutMs: limits.callDeadlineMs,
+    stallTimeoutMs: limits.ackStallMs,
+    idleConnectionMs: 300_000,
+    maxHeaderBytes: 32 * 1024,
+    maxConcurrentStreams: 1_000,
+    initialWindowBytes: SMALL_WINDOW,
+    connectionWindowBytes: 4 * 1024 * 1024,
+    keepalive: { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 },
+    metrics,
+    logger,
+  };
+}
