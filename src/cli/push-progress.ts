@@ -4,10 +4,10 @@ import type { AppError } from "../core/errors.ts";
 import type { Recording } from "../core/import/importer.ts";
 import { EXIT, EXIT_CODES } from "./exit-code.ts";
 import { counted, showBytes } from "./format.ts";
-import { type Output, printable } from "./output.ts";
+import { type Fields, type Output, printable } from "./output.ts";
 
-/** One stream on its way. */
-export interface PushTask {
+/** One stream on its way. Disposing it before it is stored counts what got through. */
+export interface PushTask extends Disposable {
   update(state: UploadProgress): void;
   /** All of it is on the daemon's disk. */
   stored(summary: UploadSummary): Promise<void>;
@@ -25,10 +25,12 @@ const PROBLEMS_TOLD = 10;
 export class PushProgress implements AsyncDisposable {
   readonly #output: Output;
   readonly #total: number;
-  readonly #active = new Map<Recording, UploadProgress | undefined>();
-  readonly #sums = { streams: 0, stored: 0, known: 0, quarantined: 0, blobsSent: 0, blobsKnown: 0, eventBytes: 0 };
+  readonly #active = new Set<Tally>();
+  readonly #sums: Tally = emptyTally();
   readonly #sealed = new Set<string>();
   readonly #done = new Set<string>();
+  #streams = 0;
+  #failedSessions = 0;
   readonly #failures: (AppError | ClientError)[] = [];
   readonly #closing = new AbortController();
   readonly #ticking: Promise<void>;
@@ -42,10 +44,30 @@ export class PushProgress implements AsyncDisposable {
   }
 
   begin(recording: Recording): PushTask {
-    this.#active.set(recording, undefined);
+    const tally = emptyTally();
+    let resumedFrom: bigint | undefined;
+    const update = (state: UploadProgress) => {
+      // The first word is what the daemon had before.
+      resumedFrom ??= state.durableSeq;
+      tally.known = Number(resumedFrom);
+      tally.quarantined = state.quarantined;
+      tally.stored = Number(state.durableSeq - resumedFrom) - state.quarantined;
+      tally.blobsSent = state.blobsSent;
+      tally.blobsKnown = state.blobsKnown;
+      tally.eventBytes = state.eventBytesSent;
+    };
+    this.#active.add(tally);
     return {
-      update: (state) => this.#active.set(recording, state),
-      stored: (summary) => this.#stored(recording, summary),
+      update,
+      stored: async (summary) => {
+        update(summary);
+        this.#streams += 1;
+        await this.#tell(recording, tally, summary);
+      },
+      [Symbol.dispose]: () => {
+        this.#active.delete(tally);
+        addTo(this.#sums, tally);
+      },
     };
   }
 
@@ -60,6 +82,7 @@ export class PushProgress implements AsyncDisposable {
     error: AppError | ClientError,
   ): Promise<void> {
     this.#failures.push(error);
+    if ("session" in what) this.#failedSessions += 1;
     const { code, reason, message, metadata } = error;
     await this.#output.record("failure", { ...what, code, reason, message, metadata });
     const name = "session" in what ? what.session : what.path;
@@ -76,27 +99,18 @@ export class PushProgress implements AsyncDisposable {
 
   /** Tells the sum, and gives the exit code. */
   async finish(): Promise<number> {
-    const { streams, stored, known, quarantined, blobsSent, blobsKnown } = this.#sums;
-    const notTried = Math.max(0, this.#total - this.#done.size - this.#failures.length);
+    const unfinished = Math.max(0, this.#total - this.#done.size - this.#failedSessions);
     await this.#output.record("summary", {
       sessions: this.#done.size,
       failed: this.#failures.length,
-      not_tried: notTried,
+      unfinished,
       sealed: this.#sealed.size,
-      streams,
-      events_stored: stored,
-      events_known: known,
-      events_quarantined: quarantined,
-      blobs_sent: blobsSent,
-      blobs_known: blobsKnown,
+      streams: this.#streams,
+      ...fieldsOf(this.#sums),
     });
-    const words = [counted(this.#done.size, "session"), `${counted(stored, "event")} stored`];
-    if (known > 0) words.push(`${known} stored before`);
-    words.push(`${counted(blobsSent, "blob")} sent`);
-    if (blobsKnown > 0) words.push(`${blobsKnown} known`);
-    if (quarantined > 0) words.push(`${quarantined} quarantined`);
+    const words = [counted(this.#done.size, "session"), wordsOf(this.#sums)];
     if (this.#failures.length > 0) words.push(`${this.#failures.length} failed`);
-    if (notTried > 0) words.push(`${counted(notTried, "session")} not tried`);
+    if (unfinished > 0) words.push(`${counted(unfinished, "session")} unfinished`);
     this.#output.note(words.join(", "));
     return this.#exitCode();
   }
@@ -108,63 +122,36 @@ export class PushProgress implements AsyncDisposable {
   }
 
   #exitCode(): number {
-    const { quarantined, streams } = this.#sums;
     if (this.#failures.length === 0) {
       if (this.#total === 0) return EXIT.nothingMatched;
-      return quarantined === 0 ? EXIT.done : EXIT.partly;
+      return this.#sums.quarantined === 0 ? EXIT.done : EXIT.partly;
     }
-    if (streams > 0) return EXIT.partly;
+    if (this.#streams > 0) return EXIT.partly;
     const codes = new Set(this.#failures.map(({ code }) => EXIT_CODES[code]));
     const [only = EXIT.failed] = codes;
     return codes.size === 1 ? only : EXIT.failed;
   }
 
-  async #stored({ session, stream, ...recording }: Recording, summary: UploadSummary): Promise<void> {
-    for (const active of this.#active.keys()) {
-      if (active.session === session && active.stream === stream) this.#active.delete(active);
-    }
-    const known = Number(summary.resumedFrom);
-    const stored = Number(summary.durableSeq) - known - summary.quarantined;
+  async #tell({ session, stream, eventCount }: Recording, tally: Tally, summary: UploadSummary): Promise<void> {
     const sealed = summary.sealed !== undefined;
-    this.#add(summary, stored, known);
     if (sealed) this.#sealed.add(session);
     await this.#output.record("recording", {
       session,
       stream,
-      events: recording.eventCount,
-      events_stored: stored,
-      events_known: known,
-      events_quarantined: summary.quarantined,
-      blobs_sent: summary.blobsSent,
-      blobs_known: summary.blobsKnown,
+      events: eventCount,
+      ...fieldsOf(tally),
       durable_seq: summary.durableSeq,
       reconnects: summary.reconnects,
       sealed,
       missing_blobs: summary.sealed?.missingBlobs.length,
       quarantined: summary.problems.map(({ seq, path, reason }) => ({ seq, path, reason })),
     });
-    const words = [`${counted(stored, "event")} stored`];
-    if (known > 0) words.push(`${known} stored before`);
-    words.push(`${counted(summary.blobsSent, "blob")} sent`);
-    if (summary.blobsKnown > 0) words.push(`${summary.blobsKnown} known`);
-    if (summary.quarantined > 0) words.push(`${summary.quarantined} quarantined`);
-    words.push(sealed ? "sealed" : "open");
-    await this.#output.line(`${session}/${stream}  ${words.join(", ")}`);
+    await this.#output.line(`${session}/${stream}  ${wordsOf(tally)}, ${sealed ? "sealed" : "open"}`);
     for (const { seq, path, reason } of summary.problems.slice(0, PROBLEMS_TOLD)) {
       this.#output.note(`quarantined ${session}/${stream} ${seq}: ${[path, printable(reason)].join(" ").trim()}`);
     }
     const more = summary.quarantined - PROBLEMS_TOLD;
     if (more > 0) this.#output.note(`and ${more} more: sluice sessions show ${session}`);
-  }
-
-  #add(summary: UploadSummary, stored: number, known: number): void {
-    this.#sums.streams += 1;
-    this.#sums.stored += stored;
-    this.#sums.known += known;
-    this.#sums.quarantined += summary.quarantined;
-    this.#sums.blobsSent += summary.blobsSent;
-    this.#sums.blobsKnown += summary.blobsKnown;
-    this.#sums.eventBytes += summary.eventBytesSent;
   }
 
   async #tick(): Promise<void> {
@@ -183,14 +170,54 @@ export class PushProgress implements AsyncDisposable {
   }
 
   #line(): string {
-    let { stored, known, blobsSent, eventBytes } = this.#sums;
-    for (const state of this.#active.values()) {
-      if (state === undefined) continue;
-      stored += Number(state.durableSeq);
-      blobsSent += state.blobsSent;
-      eventBytes += state.eventBytesSent;
-    }
-    const sessions = `${this.#done.size}/${this.#total} sessions`;
-    return `${sessions}  ${counted(stored + known, "event")}  ${counted(blobsSent, "blob")}  ${showBytes(eventBytes)} of events sent`;
+    const sums = { ...this.#sums };
+    for (const tally of this.#active) addTo(sums, tally);
+    const events = sums.stored + sums.known + sums.quarantined;
+    const done = `${this.#done.size}/${this.#total} sessions`;
+    return `${done}  ${counted(events, "event")}  ${counted(sums.blobsSent, "blob")}  ${showBytes(sums.eventBytes)} of events sent`;
   }
+}
+
+/** Events and blobs, as the daemon acknowledged them. */
+interface Tally {
+  stored: number;
+  /** On the daemon's disk before. */
+  known: number;
+  quarantined: number;
+  blobsSent: number;
+  blobsKnown: number;
+  /** Given to connections, resends among them. */
+  eventBytes: number;
+}
+
+function emptyTally(): Tally {
+  return { stored: 0, known: 0, quarantined: 0, blobsSent: 0, blobsKnown: 0, eventBytes: 0 };
+}
+
+function addTo(sum: Tally, more: Tally): void {
+  sum.stored += more.stored;
+  sum.known += more.known;
+  sum.quarantined += more.quarantined;
+  sum.blobsSent += more.blobsSent;
+  sum.blobsKnown += more.blobsKnown;
+  sum.eventBytes += more.eventBytes;
+}
+
+function fieldsOf({ stored, known, quarantined, blobsSent, blobsKnown }: Tally): Fields {
+  return {
+    events_stored: stored,
+    events_known: known,
+    events_quarantined: quarantined,
+    blobs_sent: blobsSent,
+    blobs_known: blobsKnown,
+  };
+}
+
+function wordsOf({ stored, known, quarantined, blobsSent, blobsKnown }: Tally): string {
+  const words = [`${counted(stored, "event")} stored`];
+  if (known > 0) words.push(`${known} stored before`);
+  if (quarantined > 0) words.push(`${quarantined} quarantined`);
+  words.push(`${counted(blobsSent, "blob")} sent`);
+  if (blobsKnown > 0) words.push(`${blobsKnown} known`);
+  return words.join(", ");
 }

@@ -99,7 +99,7 @@ async function pushSession(
     const last = at === streams.length - 1;
     const intent = { streams: ends, allowMissingBlobs: options.allowMissingBlobs ?? false };
     const seal = options.seal && last ? intent : false;
-    const task = progress.begin(recording);
+    using task = progress.begin(recording);
     const summary = await uploadRecording(
       { ...sourceOf(recording, options, signal), seal },
       {
