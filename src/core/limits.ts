@@ -4,7 +4,7 @@ export interface Limits {
   readonly messageBytes: number;
   /** One event. A larger one that fits a message is quarantined. */
   readonly eventBytes: number;
-  /** Nesting of an event's raw JSON, and of a JSON request. */
+  /** Nesting of an event's raw JSON. Text with fewer opening brackets need not be followed: rich clicks have up to 300. */
   readonly depth: number;
   /** Events in one batch. */
   readonly batchEvents: number;
@@ -18,7 +18,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   messageBytes: 4 * 1024 * 1024,
   eventBytes: 1024 * 1024,
-  depth: 100,
+  depth: 256,
   batchEvents: 1000,
   blobBytes: 256 * 1024 * 1024,
   sessionBytes: 4 * 1024 * 1024 * 1024,

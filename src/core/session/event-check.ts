@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { EventSchema, EventType, EventTypeSchema } from "../../wire/gen/sluice/v1/event_pb.ts";
 import type { Limits } from "../limits.ts";
+import { nestsDeeper } from "./json-depth.ts";
 
 /** What the ingest path needs to know of an event, read without decoding it. */
 export interface EventFacts {
@@ -304,57 +305,4 @@ class Walk {
     this.reason = reason;
     return false;
   }
-}
-
-/**
- * Whether JSON text nests deeper than `limit`. Text with no more than `limit` brackets can't, and
- * counting them four bytes at a time costs a fifth of looking at each byte.
- */
-export function nestsDeeper(bytes: Uint8Array, start: number, end: number, limit: number): boolean {
-  if (end - start <= limit || openersAtMost(bytes, start, end, limit)) return false;
-  let depth = 0;
-  let quoted = false;
-  for (let index = start; index < end; index++) {
-    const byte = bytes[index];
-    if (quoted) {
-      if (byte === BACKSLASH) index++;
-      else if (byte === QUOTE) quoted = false;
-    } else if (byte === QUOTE) quoted = true;
-    else if (byte === BRACE || byte === BRACKET) {
-      depth++;
-      if (depth > limit) return true;
-    } else if (byte === BRACE + 2 || byte === BRACKET + 2) depth--;
-  }
-  return false;
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const BRACKET = 0x5b;
-const BRACE = 0x7b;
-
-function openersAtMost(bytes: Uint8Array, start: number, end: number, limit: number): boolean {
-  let count = 0;
-  let index = start;
-  for (; index < end && ((bytes.byteOffset + index) & 3) !== 0; index++) count += opener(bytes[index]);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + index, (end - index) >> 2);
-  for (let at = 0; at < words.length; at++) {
-    // "[" and "{" differ in one bit; with it set both are 0x7b. A zero byte then marks one.
-    const mixed = ((words[at] ?? 0) | 0x20202020) ^ 0x7b7b7b7b;
-    if (((mixed - 0x01010101) & ~mixed & 0x80808080) !== 0) count += 4;
-    if (count > limit) break;
-  }
-  if (count > limit) return openersExactly(bytes, start, end) <= limit;
-  for (index += words.length * 4; index < end; index++) count += opener(bytes[index]);
-  return count <= limit;
-}
-
-function openersExactly(bytes: Uint8Array, start: number, end: number): number {
-  let count = 0;
-  for (let index = start; index < end; index++) count += opener(bytes[index]);
-  return count;
-}
-
-function opener(byte: number | undefined): number {
-  return byte !== undefined && (byte | 0x20) === BRACE ? 1 : 0;
 }
