@@ -1,4 +1,3 @@
-import type { ClientErrorCode } from "../client/errors.ts";
 import type { ErrorCode } from "../core/errors.ts";
 
 /** What a command's exit code says. Scripts may rely on these. */
@@ -16,12 +15,11 @@ export const EXIT = {
 } as const;
 
 /** The one table from what went wrong to the exit code. */
-export const EXIT_CODES: Readonly<Record<ErrorCode | ClientErrorCode, number>> = {
+export const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   invalid_argument: EXIT.usage,
   unauthenticated: EXIT.notAllowed,
   permission_denied: EXIT.notAllowed,
   not_found: EXIT.nothingMatched,
-  unimplemented: EXIT.failed,
   conflict: EXIT.failed,
   out_of_range: EXIT.failed,
   aborted: EXIT.failed,

@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { styleText } from "node:util";
-import type { ClientError } from "../client/errors.ts";
 import { redactApiKeys } from "../core/api-key.ts";
 import type { AppError } from "../core/errors.ts";
 
@@ -67,6 +66,7 @@ export class Output {
 
   async bytes(data: string | Uint8Array): Promise<void> {
     const { signal } = this.#gone;
+    if (this.#stdout.isTTY) this.clearStatus();
     if (signal.aborted || this.#stdout.write(data)) return;
     // An abort is told by `gone`; here it only ends the wait.
     await once(this.#stdout, "drain", { signal }).catch((error: unknown) => {
@@ -90,7 +90,7 @@ export class Output {
   }
 
   /** The error as a line for programs and as one for people. */
-  async failure(error: AppError | ClientError): Promise<void> {
+  async failure(error: AppError): Promise<void> {
     if (this.json) {
       await this.ndjson("error", {
         code: error.code,

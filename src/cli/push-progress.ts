@@ -31,7 +31,7 @@ export class PushProgress implements AsyncDisposable {
   readonly #done = new Set<string>();
   #streams = 0;
   #failedSessions = 0;
-  readonly #failures: (AppError | ClientError)[] = [];
+  readonly #failures: AppError[] = [];
   readonly #closing = new AbortController();
   readonly #ticking: Promise<void>;
   #toldRetryAtMs = 0;
@@ -77,10 +77,7 @@ export class PushProgress implements AsyncDisposable {
   }
 
   /** A session, or a path with recordings, failed for good. */
-  async failed(
-    what: { readonly session: string } | { readonly path: string },
-    error: AppError | ClientError,
-  ): Promise<void> {
+  async failed(what: { readonly session: string } | { readonly path: string }, error: AppError): Promise<void> {
     this.#failures.push(error);
     if ("session" in what) this.#failedSessions += 1;
     const { code, reason, message, metadata } = error;

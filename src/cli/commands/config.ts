@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { badConfig, describeConfig } from "../../core/config.ts";
 import { checkConfig } from "../../core/config-check.ts";
-import { type Context, readConfig, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
+import { readConfig } from "../open-store.ts";
 import { writeTable } from "../table.ts";
 
-export function registerConfig(program: Command): void {
-  const config = program.command("config").description("What Sluice is set to, and where from");
+export function register(config: Command): void {
   storeOptions(config.command("show"))
     .description("Print every setting with where its value came from; passwords are left out")
     .addHelpText("before", "Examples:\n  sluice config show\n  SLUICE_GRACE=5s sluice config show --config prod.yaml\n")

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { SCOPES } from "../../core/api-key.ts";
 import type { KeyRecord, Scope } from "../../core/store/store.ts";
-import { type Context, open, openOrCreate, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { showTime, span } from "../format.ts";
+import { open, openOrCreate } from "../open-store.ts";
 import type { Fields } from "../output.ts";
 import { writeTable } from "../table.ts";
 
@@ -22,8 +23,7 @@ interface RotateOptions extends ProjectOptions {
   readonly overlap: number;
 }
 
-export function registerKeys(program: Command): void {
-  const keys = program.command("keys").description("API keys");
+export function register(keys: Command): void {
   storeOptions(keys.command("create"))
     .description("Make a key and print it, this one time")
     .addHelpText(
@@ -45,7 +45,7 @@ export function registerKeys(program: Command): void {
     .argument("<id>", "12 characters, as keys list has them")
     .addHelpText("before", "Examples:\n  sluice keys rotate k4d2mzqv7t3a --overlap 24h > collector.key\n")
     .option("--project <id>", "fail unless the key is this project's")
-    .option("--overlap <time>", "how long the old key goes on", span, 3_600_000)
+    .addOption(new Option("--overlap <time>", "how long the old key goes on").argParser(span).default(3_600_000, "1h"))
     .action((id: string, options: RotateOptions) => run(options, (context) => rotate(context, id, options)));
   storeOptions(keys.command("revoke"))
     .description("End a key now; what it has open is closed within about a second")

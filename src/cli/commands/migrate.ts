@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { migrateUp, migrationStatus } from "../../core/app.ts";
-import { type Context, readConfig, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { counted, showTimeInFull } from "../format.ts";
+import { readConfig } from "../open-store.ts";
 import { writeTable } from "../table.ts";
 
-export function registerMigrate(program: Command): void {
-  const migrate = program.command("migrate").description("The store's schema");
+export function register(migrate: Command): void {
   storeOptions(migrate.command("status"))
     .description("Print the schema's version and the migrations it lacks")
     .addHelpText("before", "Examples:\n  sluice migrate status\n")

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import PQueue from "p-queue";
 import {
   ClientError,
@@ -11,10 +11,10 @@ import {
   uploadRecording,
 } from "../../client/index.ts";
 import { parseApiKey } from "../../core/api-key.ts";
+import { readEnvironment } from "../../core/config.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Recording } from "../../core/import/importer.ts";
 import { type CommonOptions, type Context, commonOptions, run } from "../context.ts";
-import { EXIT, EXIT_CODES } from "../exit-code.ts";
 import { span, wholeNumber } from "../format.ts";
 import { PushProgress } from "../push-progress.ts";
 import { findRecordings, type SessionRecordings, sourceBlob } from "../recordings.ts";
@@ -31,9 +31,8 @@ interface PushOptions extends CommonOptions {
   readonly giveUpAfter: number;
 }
 
-export function registerPush(program: Command): void {
-  commonOptions(program.command("push"))
-    .description("Send recordings to a daemon. Running it again sends only what is missing.")
+export function register(push: Command): void {
+  commonOptions(push)
     .argument("<capture...>", "recordings: a capture, or a directory of captures")
     .addHelpText("before", EXAMPLES)
     .option("--to <url>", "the daemon", "http://127.0.0.1:4750")
@@ -44,8 +43,12 @@ export function registerPush(program: Command): void {
     .option("--no-seal", "leave the sessions open")
     .option("--allow-missing-blobs", "seal although blobs that events name are missing")
     .option("--concurrency <n>", "sessions at once", wholeNumber(1, 64), 4)
-    .option("--give-up-after <time>", "how long to keep trying without any progress", span, 60_000)
-    .action((captures: string[], options: PushOptions) => run(options, (context) => push(context, captures, options)));
+    .addOption(
+      new Option("--give-up-after <time>", "how long to keep trying without any progress")
+        .argParser(span)
+        .default(60_000, "1m"),
+    )
+    .action((captures: string[], options: PushOptions) => run(options, (context) => send(context, captures, options)));
 }
 
 const EXAMPLES = `Examples:
@@ -54,10 +57,10 @@ const EXAMPLES = `Examples:
   SLUICE_KEY=$(cat collector.key) sluice push ./captures --concurrency 8 --json
 `;
 
-async function push(context: Context, captures: readonly string[], options: PushOptions): Promise<number> {
+async function send(context: Context, captures: readonly string[], options: PushOptions): Promise<number> {
   const { output, signal } = context;
   context.resume = "What was acknowledged is kept. The same command goes on from there.";
-  using link = createLink(await linkOptions(context, options));
+  using link = openLink(await linkOptions(options));
   const found = await findRecordings(captures, options.stream, signal);
   await using progress = new PushProgress(output, found.sessions.length);
   for (const { path, error } of found.failed) await progress.failed({ path }, error);
@@ -75,9 +78,8 @@ async function push(context: Context, captures: readonly string[], options: Push
         progress.finished(session.session);
       } catch (error) {
         if (stop.aborted) return;
-        const failure = failureOf(error);
-        await progress.failed({ session: session.session }, failure);
-        if (isHopeless(failure)) hopeless.abort(failure);
+        await progress.failed({ session: session.session }, failureOf(error));
+        if (isHopeless(error)) hopeless.abort(error);
       }
     });
   }
@@ -129,8 +131,16 @@ function sourceOf(recording: Recording, { project }: PushOptions, signal: AbortS
   };
 }
 
-async function linkOptions({ env }: Context, { to, keyFile, ca }: PushOptions): Promise<LinkOptions> {
-  const presented = keyFile === undefined ? env["SLUICE_KEY"] : await readKeyFile(keyFile);
+function openLink(options: LinkOptions): Link {
+  try {
+    return createLink(options);
+  } catch (error) {
+    throw failureOf(error);
+  }
+}
+
+async function linkOptions({ to, keyFile, ca }: PushOptions): Promise<LinkOptions> {
+  const presented = keyFile === undefined ? readEnvironment()["SLUICE_KEY"] : await readKeyFile(keyFile);
   const key = presented?.trim() || undefined;
   if (key !== undefined) parseApiKey(key);
   const tls: TlsOptions | undefined = ca === undefined ? undefined : { ca: await readNamed(ca) };
@@ -150,14 +160,21 @@ async function readNamed(path: string): Promise<string> {
   }
 }
 
-/** A retryable error comes here only after the client gave up. */
-function isHopeless(failure: AppError | ClientError): boolean {
-  return EXIT_CODES[failure.code] === EXIT.notAllowed || (failure instanceof ClientError && failure.retryable);
+/** What a recording throws comes through the client as the cause of its error. */
+function failureOf(error: unknown): AppError {
+  if (!(error instanceof ClientError)) return AppError.from(error);
+  if (error.reason === "INTERNAL" && error.cause instanceof AppError) return error.cause;
+  const { code, message, reason, metadata, retryAfterMs, cause } = error;
+  return new AppError(code === "unimplemented" ? "failed_precondition" : code, message, {
+    reason,
+    metadata,
+    cause,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  });
 }
 
-/** What a recording throws comes through the client as the cause of its error. */
-function failureOf(error: unknown): AppError | ClientError {
-  const inner = error instanceof ClientError && error.reason === "INTERNAL" ? error.cause : error;
-  if (inner instanceof AppError) return inner;
-  return error instanceof ClientError ? error : AppError.from(error);
+/** Refused for what it is, or given up by the client although it could pass. */
+function isHopeless(error: unknown): boolean {
+  if (!(error instanceof ClientError)) return false;
+  return error.retryable || error.code === "unauthenticated" || error.code === "permission_denied";
 }

@@ -2,9 +2,10 @@ import { open as openFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { AppError } from "../../core/errors.ts";
-import { type Context, open, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { showBytes } from "../format.ts";
+import { open } from "../open-store.ts";
 
 interface BlobOptions extends StoreOptions {
   readonly project: string;

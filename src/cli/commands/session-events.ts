@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import { type Context, open, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { wholeNumber } from "../format.ts";
+import { open } from "../open-store.ts";
 import { eventFields, noSession } from "../session-fields.ts";
 
 interface EventsOptions extends StoreOptions {

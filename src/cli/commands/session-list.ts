@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Label } from "../../core/store/store.ts";
-import { type Context, open, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { moment, showBytes, showTime, wholeNumber } from "../format.ts";
+import { open } from "../open-store.ts";
 import { sessionFields } from "../session-fields.ts";
 import { writeTable } from "../table.ts";
 

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import type { QuarantinedEvent, Session } from "../../core/store/store.ts";
-import { type Context, open, run, type StoreOptions, storeOptions } from "../context.ts";
+import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
 import { counted, showBytes, showTimeInFull } from "../format.ts";
+import { open } from "../open-store.ts";
 import { printable } from "../output.ts";
 import { noSession, sessionFields } from "../session-fields.ts";
 import { writeTable } from "../table.ts";

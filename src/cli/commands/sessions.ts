@@ -5,8 +5,7 @@ import { registerList } from "./session-list.ts";
 import { registerShow } from "./session-show.ts";
 import { registerTail } from "./session-tail.ts";
 
-export function registerSessions(program: Command): void {
-  const sessions = program.command("sessions").description("What is stored");
+export function register(sessions: Command): void {
   registerList(sessions);
   registerShow(sessions);
   registerTail(sessions);
