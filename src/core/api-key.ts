@@ -75,7 +75,7 @@ export function parseApiKey(presented: string): ApiKey {
  * and 256 random bits can't be guessed however fast a guess is.
  */
 function hashSecret(secret: string): Uint8Array {
-  return createHash("sha256").update(secret).digest();
+  return new Uint8Array(createHash("sha256").update(secret).digest());
 }
 
 /** Takes as long for a wrong secret as for the right one. */
