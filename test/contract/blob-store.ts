@@ -210,7 +210,9 @@ export function blobStoreContract(
       expect(await failure(put(store, "p", randomBytes(3)))).toMatchObject({ code: "unavailable" });
     });
 
-    test("however a blob is cut and however often the store is reopened, it arrives as the same bytes", async () => {
+    test("however a blob is cut and however often the store is reopened, it arrives as the same bytes", {
+      timeout: 60_000,
+    }, async () => {
       await using fixture = await open({ maxBytes });
       const step = fc.oneof(
         {
@@ -248,7 +250,9 @@ export function blobStoreContract(
       );
     });
 
-    test("senders of the same blobs at the same time all see them stored, and the bytes are right", async () => {
+    test("senders of the same blobs at the same time all see them stored, and the bytes are right", {
+      timeout: 60_000,
+    }, async () => {
       await using fixture = await open({ maxBytes });
       const cuts = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 5 });
       await fc.assert(
@@ -267,7 +271,7 @@ export function blobStoreContract(
       );
     });
 
-    test("a sender of wrong bytes can delay a right one, never spoil its blob", async () => {
+    test("a sender of wrong bytes can delay a right one, never spoil its blob", { timeout: 60_000 }, async () => {
       await using fixture = await open({ maxBytes });
       await fc.assert(
         fc.asyncProperty(fc.integer({ min: 2, max: 60_000 }), fc.integer({ min: 1, max: 12 }), async (size, chunks) => {
