@@ -1,3 +1,4 @@
+import { type ClientHttp2Stream, constants } from "node:http2";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { ClientError } from "./errors.ts";
@@ -35,7 +36,7 @@ const READ_MAX_BYTES = 16 * 1024 * 1024;
 /** Fails with `invalid_argument` BAD_URL. */
 export function createLink(options: LinkOptions): Link {
   const url = parseUrl(options.url);
-  const sessionManager = new Http2SessionManager(
+  const sessionManager = new Connection(
     url,
     { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS, idleConnectionTimeoutMs: IDLE_CONNECTION_MS },
     { ...options.tls },
@@ -58,6 +59,23 @@ export function createLink(options: LinkOptions): Link {
     },
     [Symbol.dispose]: abort,
   };
+}
+
+/**
+ * Resets a call that the daemon has ended while it was still being written to: connect-node
+ * (2.2, sinkRequest) leaves such a stream open, and with it the daemon's end of it.
+ */
+class Connection extends Http2SessionManager {
+  override async request(...call: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    const stream = await super.request(...call);
+    stream.once("end", () => {
+      // After whoever reads has learned how the call ended.
+      setImmediate(() => {
+        if (!stream.closed && !stream.writableEnded) stream.close(constants.NGHTTP2_CANCEL);
+      });
+    });
+    return stream;
+  }
 }
 
 function parseUrl(text: string): URL {

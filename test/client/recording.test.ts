@@ -3,6 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { expect, test } from "vitest";
 import { ClientError } from "../../src/client/errors.ts";
 import { type Recording, type UploadRecordingOptions, uploadRecording } from "../../src/client/recording.ts";
+import { createLink } from "../../src/client/transport.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { blobOf, eventOf, eventsOf, recordingOf, seeded } from "./recordings.ts";
 import { fail, StrictDaemon } from "./strict-daemon.ts";
@@ -342,6 +343,21 @@ test("a blob that arrived whole and was not published is finished with its last 
   };
   await upload(daemon, recordingOf("s1", [], { blobs: [blob] }));
   expect(daemon.chunks).toBe(1);
+});
+
+test("a call the daemon ended leaves nothing open on the connection", async () => {
+  await using daemon = await StrictDaemon.start();
+  using link = createLink({ url: daemon.url });
+  let frames = 0;
+  daemon.mischief.onFrame = () => (++frames % 4 === 0 ? fail(Code.OutOfRange, "OUT_OF_RANGE") : undefined);
+  const blobs = [blobOf(randomBytes(3_000_000))];
+  const summary = await uploadRecording(
+    recordingOf("s1", eventsOf(900, 10_000), { blobs }),
+    { to: link, ...fast },
+    never,
+  );
+  expect(summary.reconnects).toBeGreaterThan(5);
+  await expect.poll(() => daemon.openStreams).toBe(0);
 });
 
 test("why the daemon ended an upload is known however much is on its way to it", async () => {

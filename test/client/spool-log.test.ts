@@ -75,6 +75,26 @@ test("a torn end is cut at the last whole record, wherever it is torn", async ()
   );
 });
 
+test("what a crash left after a torn record does not come back when the record is written again", async () => {
+  const events = eventsOf(5, 100);
+  {
+    await using log = await SpoolLog.open(directory, 1 << 20);
+    await log.append(events);
+  }
+  const [name = ""] = await segmentsOf(directory);
+  {
+    await using file = await open(join(directory, name), "r+");
+    await file.write(Buffer.from([0xff]), 0, 1, (recordEnds(events)[2] ?? 0) - 1);
+  }
+  {
+    await using log = await SpoolLog.open(directory, 1 << 20);
+    expect(log.nextSeq).toBe(3n);
+    await log.append(events.slice(2, 3));
+  }
+  await using log = await SpoolLog.open(directory, 1 << 20);
+  expect(await readAll(log)).toEqual(numbered(events).slice(0, 3));
+});
+
 test("zeroes a crash left at the end are no events", async () => {
   {
     await using log = await SpoolLog.open(directory, 1 << 20);

@@ -58,6 +58,8 @@ export class StrictDaemon implements AsyncDisposable {
   /** The most bytes of frames ever unacknowledged, and how often that was above the credit. */
   mostUnacked = 0;
   overCredit = 0;
+  /** HTTP/2 streams that are not closed on both sides. */
+  openStreams = 0;
   readonly invalid = new Set<bigint>();
   readonly authorizations: (string | null)[] = [];
   #server: Http2Server;
@@ -81,6 +83,12 @@ export class StrictDaemon implements AsyncDisposable {
       this.#connections.add(session);
       session.on("error", () => this.#connections.delete(session));
       session.on("close", () => this.#connections.delete(session));
+    });
+    this.#server.on("stream", (stream) => {
+      this.openStreams += 1;
+      stream.on("close", () => {
+        this.openStreams -= 1;
+      });
     });
     this.#server.listen(port, "127.0.0.1");
     await once(this.#server, "listening");
