@@ -1,5 +1,5 @@
 import { cors } from "@connectrpc/connect";
-import { isLoopbackHost } from "./loopback.ts";
+import { isLoopbackAddress, isLoopbackHost } from "./loopback.ts";
 import type { NodeRequest, NodeResponse } from "./rpc.ts";
 
 /**
@@ -9,21 +9,21 @@ import type { NodeRequest, NodeResponse } from "./rpc.ts";
  *
  * - An `Origin` that is not on the list is refused with 403. The browser would only hide the answer;
  *   a daemon on loopback that needs no key would still have done what any page asked of it.
- * - A daemon on loopback refuses a `Host` that is not a name of loopback. A page whose own name is
- *   made to resolve to 127.0.0.1 (DNS rebinding) is same-origin to the browser and may send no
- *   Origin, but its Host header gives it away.
+ * - A caller on this machine that is let in without a key must name this machine as the `Host`. A page
+ *   whose own name is made to resolve to 127.0.0.1 (DNS rebinding) is same-origin to the browser and
+ *   sends no Origin with a GET, but its Host gives it away. A key proves more than a name does, so
+ *   who sends one may use any.
  *
  * No cookies or other credentials are allowed: keys travel in `Authorization`, which the page sets.
  */
 export function createCors(options: CorsOptions): (request: NodeRequest, response: NodeResponse) => boolean {
   const allowed = new Set(options.origins);
   return (request, response) => {
-    const host = hostOf(request);
-    if (options.loopbackOnly && (host === undefined || !isLoopbackHost(host))) {
+    if (options.anonymousLoopback && isKeylessLoopback(request) && !isLoopbackHost(hostOf(request))) {
       return refuse(
         response,
         "HOST_NOT_ALLOWED",
-        "This daemon listens on loopback: call it as localhost, 127.0.0.1 or [::1].",
+        "Without a key this daemon is called as localhost, 127.0.0.1 or [::1]; send a key to call it by another name.",
       );
     }
     const { origin } = request.headers;
@@ -55,8 +55,8 @@ export function createCors(options: CorsOptions): (request: NodeRequest, respons
 export interface CorsOptions {
   /** Exact origins, as a browser sends them: `https://app.example.com`, no path, no trailing slash. */
   readonly origins: readonly string[];
-  /** The daemon is bound to loopback. */
-  readonly loopbackOnly: boolean;
+  /** Callers from loopback need no key. */
+  readonly anonymousLoopback: boolean;
 }
 
 const ALLOWED_HEADERS = [...cors.allowedHeaders, "Authorization"].join(", ");
@@ -73,9 +73,13 @@ function refuse(response: NodeResponse, reason: string, message: string): true {
   return true;
 }
 
-/** The name in `:authority` or `Host`, without its port; undefined when there is none or it is no name. */
-function hostOf(request: NodeRequest): string | undefined {
-  const authority = request.headers[":authority"] ?? request.headers.host;
-  if (typeof authority !== "string") return undefined;
-  return /^(\[[0-9a-fA-F:.]+\]|[^:[\]@/]+)(?::\d+)?$/.exec(authority)?.[1];
+function isKeylessLoopback({ headers, socket }: NodeRequest): boolean {
+  return headers.authorization === undefined && isLoopbackAddress(socket.remoteAddress);
+}
+
+/** The name in `:authority` or `Host`, without its port; "" when there is none or it is no name. */
+function hostOf({ headers }: NodeRequest): string {
+  const authority = headers[":authority"] ?? headers.host;
+  if (typeof authority !== "string") return "";
+  return /^(\[[0-9a-fA-F:.]+\]|[^:[\]@/]+)(?::\d+)?$/.exec(authority)?.[1] ?? "";
 }

@@ -32,10 +32,10 @@ export interface HttpOptions {
   readonly initialWindowBytes: number;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  onRequest(
+  readonly onRequest: (
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse<IncomingMessage> | Http2ServerResponse,
-  ): void;
+  ) => void;
 }
 
 export interface Http1Edge {
@@ -72,7 +72,7 @@ export function createHttp1Server(options: HttpOptions, edge: Http1Edge): Http1S
 }
 
 /** An HTTP/2 server that never listens: sockets, plain or TLS, are handed to it as `connection` events. */
-export function createHttp2Server(options: HttpOptions): Http2Server {
+export function createHttp2Server(options: HttpOptions, onRequest: HttpOptions["onRequest"]): Http2Server {
   const server = createHttp2(
     {
       settings: {
@@ -96,7 +96,7 @@ export function createHttp2Server(options: HttpOptions): Http2Server {
       // Node holds a peer to maxHeaderListSize once it has acknowledged our SETTINGS.
       const early = request.stream.session?.pendingSettingsAck === true;
       if (early && headerBytes(request) > options.maxHeaderBytes) response.writeHead(431).end();
-      else options.onRequest(request, response);
+      else onRequest(request, response);
     },
   );
   server.on("sessionError", (error) => {

@@ -1,5 +1,5 @@
 import type { Server as Http1Server } from "node:http";
-import type { Http2Server, ServerHttp2Session } from "node:http2";
+import { constants, type Http2Server, type ServerHttp2Session } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -9,6 +9,7 @@ import { Connection, type ConnectionLimits } from "./connection.ts";
 import { createHttp1Server, createHttp2Server, type HttpOptions } from "./http-servers.ts";
 import { isLoopbackAddress } from "./loopback.ts";
 import { orAborted } from "./or-aborted.ts";
+import { PLAINTEXT_HTTP1, PLAINTEXT_HTTP2, TLS_ALERT_HANDSHAKE_FAILURE } from "./refusals.ts";
 import { type Protocol, sniff } from "./sniff.ts";
 import { Certificate, type TlsFiles } from "./tls.ts";
 
@@ -61,14 +62,15 @@ export class Listener implements AsyncDisposable {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#certificate = certificate;
+    const onRequest = guarded(options);
     this.#http1 = createHttp1Server(options, {
       isBusy: (socket) => this.#served.get(socket)?.busy ?? false,
       onRequest: (request, response) => {
         this.#served.get(request.socket)?.exchange(response);
-        options.onRequest(request, response);
+        onRequest(request, response);
       },
     });
-    this.#http2 = createHttp2Server(options);
+    this.#http2 = createHttp2Server(options, onRequest);
     this.#tls = certificate === undefined ? undefined : this.#tlsServer(certificate);
     this.#port = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
       this.#accept(socket),
@@ -295,19 +297,18 @@ const GOAWAY_ROUND_TRIP_MS = 250;
 /** What HTTP/2 gives a connection when nothing is said (RFC 9113, 6.9.2). */
 const DEFAULT_CONNECTION_WINDOW = 65_535;
 
-const PLAINTEXT_TEXT = "This port speaks TLS: use https.\n";
-const PLAINTEXT_HTTP1 = Buffer.from(
-  `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${PLAINTEXT_TEXT.length}\r\nConnection: close\r\n\r\n${PLAINTEXT_TEXT}`,
-);
-/** An empty SETTINGS, which must come first, and GOAWAY with INADEQUATE_SECURITY (RFC 9113, 7). */
-const PLAINTEXT_HTTP2 = Buffer.concat([
-  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
-  Buffer.from([0, 0, 8 + PLAINTEXT_TEXT.length, 7, 0, 0, 0, 0, 0]),
-  Buffer.from([0, 0, 0, 0, 0, 0, 0, 0x0c]),
-  Buffer.from(PLAINTEXT_TEXT),
-]);
-/** Fatal handshake_failure (RFC 8446, 6): clients say what it is, where a reset would puzzle. */
-const TLS_ALERT_HANDSHAKE_FAILURE = Buffer.from([0x15, 3, 1, 0, 2, 2, 40]);
+/** What the handler throws ends the call it was for, not the process. */
+function guarded({ onRequest, logger }: HttpOptions): HttpOptions["onRequest"] {
+  return (request, response) => {
+    try {
+      onRequest(request, response);
+    } catch (error) {
+      logger.error({ err: error }, "a request handler threw");
+      if ("stream" in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      else response.destroy();
+    }
+  };
+}
 
 /** What tells one connection of a port from every other. */
 function endpoints(socket: Socket): string {

@@ -91,7 +91,7 @@ export class Server implements AsyncDisposable {
       allowDetail: (request) => gate.allows("read", request.socket.remoteAddress ?? "", request.headers.authorization),
       onError: (err) => logger.error({ err }, "a page failed"),
     });
-    const cors = createCors({ origins: config.cors.origins, loopbackOnly: isLoopback(config.listen.host) });
+    const cors = createCors({ origins: config.cors.origins, anonymousLoopback: config.auth.anonymousLoopback });
     const listener = opened.use(
       await listen({
         ...listenerOptions(config, metrics, logger),

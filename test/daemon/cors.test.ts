@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { request } from "node:http";
+import { networkInterfaces } from "node:os";
 import { describe, expect, test } from "vitest";
 import { type CorsOptions, createCors } from "../../src/daemon/cors.ts";
 import { openHttp2, openListener, openSocket, readAll, type TestListener } from "./transport.ts";
@@ -75,11 +76,11 @@ describe("browsers", () => {
   });
 });
 
-describe("a daemon on loopback", () => {
+describe("a daemon that lets loopback in without a key", () => {
   test.each(["localhost", "localhost:4750", "LOCALHOST", "127.0.0.1:4750", "127.8.9.1", "[::1]:4750", "[::1]"])(
     "answers as %s",
     async (host) => {
-      await using daemon = await serve({ loopbackOnly: true });
+      await using daemon = await serve({ anonymousLoopback: true });
       expect((await send(daemon, "POST", { host })).status).toBe(200);
     },
   );
@@ -96,33 +97,62 @@ describe("a daemon on loopback", () => {
     "0.0.0.0",
   ])("refuses a page that reached it under the name %j (DNS rebinding)", async (host) => {
     let handled = 0;
-    await using daemon = await serve({ loopbackOnly: true }, () => handled++);
+    await using daemon = await serve({ anonymousLoopback: true }, () => handled++);
     expect((await send(daemon, "POST", { host })).status).toBe(403);
     expect(handled).toBe(0);
   });
 
   test("refuses a request that names no host", async () => {
-    await using daemon = await serve({ loopbackOnly: true });
+    await using daemon = await serve({ anonymousLoopback: true });
     await using socket = await openSocket(daemon.port);
     socket.write("GET / HTTP/1.0\r\n\r\n");
     expect((await readAll(socket)).toString()).toMatch(/^HTTP\/1\.1 403 /);
   });
 
   test("looks at :authority on HTTP/2", async () => {
-    await using daemon = await serve({ loopbackOnly: true });
+    await using daemon = await serve({ anonymousLoopback: true });
     await using client = openHttp2(daemon.url);
     expect((await client.request({ ":authority": "evil.example" })).status).toBe(403);
     expect((await client.request({ ":authority": `localhost:${daemon.port}` })).status).toBe(200);
   });
 
-  test("one that is not bound to loopback answers under any name", async () => {
-    await using daemon = await serve({ loopbackOnly: false });
-    expect((await send(daemon, "POST", { host: "sluice.example.com" })).status).toBe(200);
+  test("a caller with a key may use any name, and so may all where a key is needed", async () => {
+    await using open = await serve({ anonymousLoopback: true });
+    const host = "sluice.example.com";
+    expect((await send(open, "POST", { host, authorization: "Bearer slk_a_b" })).status).toBe(200);
+    await using closed = await serve({ anonymousLoopback: false });
+    expect((await send(closed, "POST", { host })).status).toBe(200);
+  });
+
+  test("a caller that is not on loopback may use any name, for it needs a key anyway", async (context) => {
+    const address = Object.values(networkInterfaces())
+      .flat()
+      .find((each) => each?.family === "IPv4" && !each.internal)?.address;
+    if (address === undefined) return context.skip("this machine has no address but loopback");
+    const guard = createCors({ origins: [], anonymousLoopback: true });
+    await using daemon = await openListener({
+      host: "0.0.0.0",
+      onRequest: (incoming, response) => {
+        if (!guard(incoming, response)) response.end();
+      },
+    });
+    const far = request({
+      host: address,
+      port: daemon.port,
+      method: "POST",
+      headers: { host: "evil.example" },
+      agent: false,
+    });
+    far.end();
+    const [response] = await once(far, "response");
+    expect(response.statusCode).toBe(200);
+    // The same port, reached by a rebound name.
+    expect((await send(daemon, "GET", { host: "evil.example" })).status).toBe(403);
   });
 });
 
 function serve(more: Partial<CorsOptions>, onHandled: () => void = () => undefined): Promise<TestListener> {
-  const guard = createCors({ origins: [], loopbackOnly: false, ...more });
+  const guard = createCors({ origins: [], anonymousLoopback: false, ...more });
   return openListener({
     onRequest: (incoming, response) => {
       if (guard(incoming, response)) return;

@@ -17,7 +17,7 @@ import {
   RST_STREAM,
   SETTINGS,
 } from "./raw-http2.ts";
-import { openHttp2, openListener, openSocket, readAll, type TestListener } from "./transport.ts";
+import { openHttp2, openListener, openSocket, readAll, sample, type TestListener } from "./transport.ts";
 
 const HELLO = Buffer.concat([PREFACE, frame(SETTINGS, 0, 0)]);
 const CANCEL = Buffer.from([0, 0, 0, 8]);
@@ -49,6 +49,7 @@ describe("one connection can't hurt the others", () => {
     await flood(socket, [HELLO, ...streams]);
     // The bucket of resets holds 1,000, and what was read from the socket in one go is looked at whole.
     expect(begun()).toBeLessThan(5000);
+    expect(await sample(daemon.metrics, 'sluice_connections_refused_total{reason="abuse"}')).toBe(1);
     await serves(daemon);
     await expect.poll(() => daemon.listener.connections).toBe(0);
   });

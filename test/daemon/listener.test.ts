@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import type { NodeResponse } from "../../src/daemon/rpc.ts";
 import { END_HEADERS, END_STREAM, frame, HEADERS, headerBlock, PREFACE, SETTINGS } from "./raw-http2.ts";
-import { closed, openHttp2, openListener, openSocket, readAll, sample } from "./transport.ts";
+import { closed, echo, openHttp2, openListener, openSocket, readAll, sample } from "./transport.ts";
 
 const run = promisify(execFile);
 
@@ -59,6 +59,25 @@ describe("one port", () => {
     expect(answered).toBe(50);
   });
 
+  test("serves a thousand calls open at once on one connection, each with a good deal of metadata", async () => {
+    const open: NodeResponse[] = [];
+    await using daemon = await openListener({
+      maxConcurrentStreams: 1000,
+      onRequest: (_request, response) => {
+        open.push(response);
+        if (open.length === 1000) for (const each of open) each.end("all are here");
+      },
+    });
+    await using client = openHttp2(daemon.url);
+    // Until its SETTINGS arrive a client holds itself to 100.
+    await once(client.session, "remoteSettings");
+    const calls = Array.from({ length: 1000 }, (_, call) =>
+      client.request({ "x-metadata": `${call} ${"m".repeat(4000)}` }),
+    );
+    const bodies = new Set((await Promise.all(calls)).map(({ body }) => body));
+    expect([...bodies]).toEqual(["all are here"]);
+  });
+
   test("an HTTP/1.1 peer may close its side and still get its answer", async () => {
     await using daemon = await openListener();
     await using socket = await openSocket(daemon.port);
@@ -72,6 +91,20 @@ describe("one port", () => {
     socket.write(Buffer.from([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0]));
     expect([...(await readAll(socket))]).toEqual([0x15, 3, 1, 0, 2, 2, 40]);
     expect(await sample(daemon.metrics, 'sluice_connections_refused_total{reason="handshake"}')).toBe(1);
+  });
+
+  test("a handler that throws ends its own call and nothing else", async () => {
+    await using daemon = await openListener({
+      onRequest: (request, response) => {
+        if (request.url === "/throw") throw new Error("broken handler");
+        echo(request, response);
+      },
+    });
+    await using client = openHttp2(daemon.url);
+    await expect(client.request({ ":path": "/throw" })).rejects.toMatchObject({ code: "ERR_HTTP2_STREAM_ERROR" });
+    expect(await client.request({})).toEqual({ status: 200, body: "2.0 0" });
+    await expect(getHttp1(daemon.port, "/throw", new Agent())).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(await getHttp1(daemon.port, "/", new Agent())).toBe("1.1 0");
   });
 
   test("a port in use is an error that names it", async () => {
