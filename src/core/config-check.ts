@@ -39,23 +39,10 @@ const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
 LOOPBACK.addAddress("::1", "ipv6");
 
-function checkExposure({ listen, tls, auth, trustedProxies }: Config): ConfigProblem[] {
-  const found: ConfigProblem[] = [];
-  if (!isLoopback(listen.host) && tls.cert === undefined) {
-    found.push({
-      severity: "warning",
-      setting: "listen",
-      message: `${listen.host} can be reached from other machines in plain text, API keys included; set tls.cert and tls.key, or put a proxy that speaks TLS before it`,
-    });
-  }
-  if (auth.anonymousLoopback && trustedProxies.length > 0) {
-    found.push({
-      severity: "warning",
-      setting: "auth.anonymous_loopback",
-      message: "a proxy on this machine that names no caller lets everyone in without a key; set it to false",
-    });
-  }
-  return found;
+function checkExposure({ listen, tls }: Config): ConfigProblem[] {
+  if (isLoopback(listen.host) || tls.cert !== undefined) return [];
+  const message = `${listen.host} can be reached from other machines in plain text, API keys included; set tls.cert and tls.key, or put a proxy that speaks TLS before it`;
+  return [{ severity: "warning", setting: "listen", message }];
 }
 
 async function checkCertificate({ cert, key }: Config["tls"], nowMs: number): Promise<ConfigProblem[]> {

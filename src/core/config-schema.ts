@@ -1,4 +1,4 @@
-import { isIP, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { formatBytes, formatDuration, parseBytes, parseDuration } from "./quantity.ts";
@@ -46,8 +46,6 @@ export const configSchema = z
     graceMs: duration("25s"),
     /** Bytes of frames all streams together may hold in memory. */
     memoryBudget: bytes(64 * MiB, { min: 8 * MiB, max: 1024 * GiB }),
-    /** Proxies whose word about the caller's address is believed. */
-    trustedProxies: listOf(network()),
     limits: z.strictObject({
       messageBytes: bytes(DEFAULT_LIMITS.messageBytes, { min: 64 * KiB, max: GiB }),
       eventBytes: bytes(DEFAULT_LIMITS.eventBytes, { min: KiB, max: GiB }),
@@ -91,7 +89,7 @@ export const configSchema = z
   });
 
 /** Host and port of `host:port` or `[ipv6]:port`; undefined for anything else. */
-export function parseAddress(text: string): Address | undefined {
+function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
@@ -100,7 +98,7 @@ export function parseAddress(text: string): Address | undefined {
   return { host, port };
 }
 
-export interface Address {
+interface Address {
   readonly host: string;
   readonly port: number;
 }
@@ -223,17 +221,4 @@ function isOrigin(text: string): boolean {
   const { protocol, host } = new URL(text);
   const tuple = protocol === "http:" || protocol === "https:" || protocol.endsWith("-extension:");
   return tuple && host !== "" && !host.includes("*") && text === `${protocol}//${host}`;
-}
-
-function network() {
-  return z.string("is not an address").refine(
-    (text) => {
-      const [ip = "", bits, ...rest] = text.split("/");
-      const longest = isIP(ip) === 6 ? 128 : 32;
-      return (
-        isIP(ip) !== 0 && rest.length === 0 && (bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= longest))
-      );
-    },
-    { error: "is not an IP address or network, such as 10.0.0.0/8" },
-  );
 }

@@ -21,7 +21,7 @@ export interface ConfigSources {
   readonly file: string | undefined;
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface LoadedConfig {
   readonly values: Config;
@@ -74,12 +74,12 @@ export function describeConfig(loaded: LoadedConfig): SettingRow[] {
 }
 
 /** `flag --store` is how a value of this setting is given on a command line. */
-export function flagOf(setting: string): string {
+function flagOf(setting: string): string {
   return `--${setting.replaceAll(/[._]/g, "-")}`;
 }
 
 /** One thing that is wrong, as a line of a BAD_CONFIG message. */
-export interface BadSetting {
+interface BadSetting {
   readonly setting: string;
   readonly origin: string;
   readonly message: string;

@@ -31,7 +31,7 @@ export function createLogger({ level, destination: given }: LogOptions): Logger 
 }
 
 /** An error with its causes, as a log line has it. */
-export function describeError(error: unknown, depth = 0): Record<string, unknown> {
+function describeError(error: unknown, depth = 0): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) };
   const known = error instanceof AppError ? { code: error.code, reason: error.reason, metadata: error.metadata } : {};
   const system = "code" in error && typeof error.code === "string" ? { code: error.code } : {};

@@ -101,12 +101,9 @@ describe("sources", () => {
   });
 
   test("lists come from YAML lists and from texts with commas", async () => {
-    await yaml(
-      "cors:\n  origins:\n    - https://a.example\n    - http://localhost:5173\ntrusted_proxies: [10.0.0.0/8, '::1']\n",
-    );
+    await yaml("cors:\n  origins:\n    - https://a.example\n    - http://localhost:5173\n");
     const { values } = await load();
     expect(values.cors.origins).toEqual(["https://a.example", "http://localhost:5173"]);
-    expect(values.trustedProxies).toEqual(["10.0.0.0/8", "::1"]);
     const fromEnv = await load({ env: { SLUICE_CORS_ORIGINS: "https://b.example, https://c.example" } });
     expect(fromEnv.values.cors.origins).toEqual(["https://b.example", "https://c.example"]);
   });
@@ -161,7 +158,6 @@ describe("problems", () => {
     ["needs tls.client_ca", { "tls.client_cert": "require" }],
     ["is more than limits.message_bytes, 4MiB", { "limits.event_bytes": "5MiB" }],
     ["is more than memory_budget, 8MiB", { memory_budget: "8MiB", "limits.message_bytes": "9MiB" }],
-    ["not an IP address or network", { trusted_proxies: "10.0.0.0/33" }],
     ["is not an address", { listen: "127.0.0.1:70000" }],
     ["is not a time", { grace: "25d" }],
     ["is no setting", { dispatch: "redis://x" }],
