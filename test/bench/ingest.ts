@@ -1,0 +1,202 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { figure, type Report, until } from "./figures.ts";
+import { blobLimit, fillStore, fresh, fsyncMs, packLimit } from "./limits.ts";
+import type { Load, LoadResult } from "./load.ts";
+
+const BATCH = 50;
+const MIB = 1024 * 1024;
+
+/**
+ * Sluice beside its limits, in turn, `runs` times: a bare loop that packs and commits the same
+ * batches, the same stream through connect-node with nothing behind it, and bare writes of the same
+ * blobs. Client and server share the machine, as they do for the limits.
+ */
+export async function ingest(runs: number, note: (line: string) => void): Promise<Report> {
+  const dir = await mkdtemp(join(tmpdir(), "sluice-bench-"));
+  const seen = new Map<string, number[]>();
+  const add = (name: string, value: number): number => {
+    seen.set(name, [...(seen.get(name) ?? []), value]);
+    note(`${name} ${value.toPrecision(4)}`);
+    return value;
+  };
+  try {
+    for (let run = 0; run < runs; run++) await round(dir, add);
+    for (let run = 0; run < runs; run++) await fullStore(dir, add);
+    await memory(dir, add);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+  const values = (name: string): number[] => seen.get(name) ?? [];
+  const ratio = (name: string, limits: string[]): number[] =>
+    values(name).map((value, run) => value / Math.min(...limits.map((limit) => values(limit)[run] ?? Number.NaN)));
+  return {
+    name: "ingest",
+    runs,
+    figures: {
+      events_vs_limit: figure(ratio("real_16", ["limit_pack_real", "limit_connect_real"]), "ratio"),
+      random_vs_limit: figure(ratio("random_16", ["limit_pack_random", "limit_connect_random"]), "ratio"),
+      blobs_vs_limit: figure(ratio("blobs_16", ["limit_blobs", "limit_connect_blobs"]), "ratio"),
+      events_per_s: figure(values("real_16"), "1/s"),
+      events_per_s_1_stream: figure(values("real_1"), "1/s"),
+      events_per_s_256_streams: figure(values("real_256"), "1/s"),
+      blob_mb_per_s: figure(values("blobs_16"), "MB/s"),
+      at_5m_vs_empty: figure(ratio("real_16_full", ["real_16_empty"]), "ratio"),
+      loop_delay_p99_ms: figure(values("loop_delay_p99_ms"), "ms"),
+      ack_p99_fsyncs: figure(values("ack_p99_fsyncs"), "fsyncs"),
+      rss_mib_1000_streams: figure(values("rss_mib_1000_streams"), "MiB"),
+      rss_mib_200_uploads: figure(values("rss_mib_200_uploads"), "MiB"),
+    },
+    targets: {
+      events_vs_limit: { least: 0.7 },
+      random_vs_limit: { least: 0.7 },
+      blobs_vs_limit: { least: 0.7 },
+      at_5m_vs_empty: { least: 0.9 },
+      loop_delay_p99_ms: { most: 50 },
+      ack_p99_fsyncs: { most: 5 },
+      rss_mib_1000_streams: { most: 256 },
+      rss_mib_200_uploads: { most: 256 },
+    },
+  };
+}
+
+type Add = (name: string, value: number) => number;
+
+async function round(dir: string, add: Add): Promise<void> {
+  for (const kind of ["real", "random"] as const) {
+    add(`limit_pack_${kind}`, packLimit(await fresh(join(dir, "limit")), kind, 2000, BATCH));
+  }
+  add("limit_blobs", await blobLimit(await fresh(join(dir, "limit")), 600));
+  {
+    await using plain = await start("plain", []);
+    for (const kind of ["real", "random"] as const)
+      add(`limit_connect_${kind}`, await eventsPerSecond(plain, 16, kind));
+    add("limit_connect_blobs", await megabytesPerSecond(plain));
+  }
+  {
+    await using sluice = await daemon(await fresh(join(dir, "data")));
+    for (const streams of [1, 16, 256]) {
+      await metric(sluice, "sluice_event_loop_delay_p99_seconds");
+      const rate = add(`real_${streams}`, await eventsPerSecond(sluice, streams, "real"));
+      if (streams !== 16) continue;
+      add("loop_delay_p99_ms", (await metric(sluice, "sluice_event_loop_delay_p99_seconds")) * 1000);
+      const half = await load(sluice, { streams: 16, batches: 125, kind: "real", rate: rate / BATCH / 2 });
+      const p99 = half.latencies[Math.floor(half.latencies.length * 0.99)] ?? Number.NaN;
+      add("ack_p99_fsyncs", p99 / add("fsync_ms", fsyncMs(dir)));
+    }
+    add("random_16", await eventsPerSecond(sluice, 16, "random"));
+    add("blobs_16", await megabytesPerSecond(sluice));
+  }
+}
+
+/** The same load on an empty store and on one of five million events. */
+async function fullStore(dir: string, add: Add): Promise<void> {
+  const data = await fresh(join(dir, "data"));
+  {
+    await using sluice = await daemon(data);
+    add("real_16_empty", await eventsPerSecond(sluice, 16, "real"));
+  }
+  fillStore(join(data, "sluice.db"), 5_000_000, BATCH);
+  await using sluice = await daemon(data);
+  add("real_16_full", await eventsPerSecond(sluice, 16, "real"));
+}
+
+async function memory(dir: string, add: Add): Promise<void> {
+  for (const [mode, count, name] of [
+    ["streams", 1000, "rss_mib_1000_streams"],
+    ["uploads", 200, "rss_mib_200_uploads"],
+  ] as const) {
+    await using sluice = await daemon(await fresh(join(dir, "data")));
+    const holder = spawn(process.execPath, [here("idle.ts"), sluice.url, mode, String(count)], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    let open = false;
+    createInterface(holder.stdout).on("line", () => {
+      open = true;
+    });
+    await until(() => open || holder.exitCode !== null, 120_000, `${count} ${mode}`);
+    let peak = 0;
+    for (let sample = 0; sample < 20; sample++) {
+      peak = Math.max(peak, (await metric(sluice, "process_resident_memory_bytes")) / MIB);
+      await sleep(500);
+    }
+    if (holder.exitCode !== null) throw new Error(`the ${mode} did not stay open`);
+    add(name, peak);
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+  }
+}
+
+async function eventsPerSecond(server: Served, streams: number, kind: Load["kind"]): Promise<number> {
+  const { events, seconds } = await load(server, { streams, batches: Math.ceil(3200 / streams), kind, rate: 0 });
+  return events / seconds;
+}
+
+async function megabytesPerSecond(server: Served): Promise<number> {
+  const { bytes, seconds } = await load(server, { streams: 16, batches: 50, kind: "blobs", rate: 0 });
+  return bytes / 1e6 / seconds;
+}
+
+async function load(server: Served, job: Omit<Load, "url" | "session" | "batch" | "inFlight">): Promise<LoadResult> {
+  const session = `bench-${process.hrtime.bigint()}`;
+  const full: Load = { ...job, url: server.url, session, batch: BATCH, inFlight: job.kind === "blobs" ? 1 : 4 };
+  const child = spawn(process.execPath, [here("load.ts"), JSON.stringify(full)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const chunks: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
+  return JSON.parse(Buffer.concat(chunks).toString());
+}
+
+interface Served extends AsyncDisposable {
+  readonly url: string;
+}
+
+function daemon(data: string): Promise<Served> {
+  const flags = ["--listen", "127.0.0.1:0", "--store", `sqlite:${data}/sluice.db`, "--blobs", `file:${data}/blobs`];
+  return start("daemon", flags);
+}
+
+async function start(what: "daemon" | "plain", flags: readonly string[]): Promise<Served> {
+  const script =
+    what === "plain" ? here("plain-server.ts") : fileURLToPath(new URL("../../bin/sluiced.js", import.meta.url));
+  const child = spawn(process.execPath, [script, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  const url = await listening(child);
+  return {
+    url,
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    },
+  };
+}
+
+async function listening(child: ChildProcess): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface(stream).on("line", (line) => {
+      const url = /https?:\/\/[^"\s]+/.exec(line)?.[0];
+      if (url !== undefined) resolve(url);
+    });
+  }
+  child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+  return await promise;
+}
+
+async function metric({ url }: Served, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (.+)$`, "m").exec(text)?.[1]);
+}
+
+function here(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url));
+}
