@@ -156,7 +156,7 @@ export interface ConnectionLimits {
   readonly idleConnectionMs: number;
 }
 
-export interface Keepalive {
+interface Keepalive {
   /** A connection that was quiet for this long, or has no call, is sent a PING. */
   readonly pingIntervalMs: number;
   /** A peer that answers nothing for this long is gone. */
