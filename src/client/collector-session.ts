@@ -1,45 +1,17 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { EventSchema } from "../wire/gen/sluice/v1/event_pb.ts";
 import type { Sealed } from "../wire/gen/sluice/v1/ingest_pb.ts";
+import { checkBlob, type EventInit, encodeEvent } from "./admission.ts";
 import { ClientError } from "./errors.ts";
 import { watermarkAhead } from "./recording.ts";
 import { type ResumeObserver, uploadResuming } from "./resume.ts";
 import type { SessionContext, SessionPhase, SessionStatus } from "./session-context.ts";
-import { closed, type SessionSpool, tooLargeForSpool } from "./session-spool.ts";
+import { closed, type Ending, type SessionSpool } from "./session-spool.ts";
+import { stopsPushing, stopsUntilChanged, watermarkBehind } from "./session-stops.ts";
 import type { SealIntent, SourceBlob, UploadObserver, UploadOpened, UploadSource } from "./source.ts";
-import { recordBytes } from "./spool-record.ts";
 import { unlessAborted, Wake } from "./wake.ts";
 
-export type EventInit = MessageInitShape<typeof EventSchema>;
-
-const DEFAULT_EVENT_BYTES = 1024 * 1024;
-const DEFAULT_BLOB_BYTES = 256 * 1024 * 1024;
 const MAX_BLOCK_MS = 1000;
 /** For what only a person can mend, such as a key: the mean wait between two attempts. */
 const SLOW_RETRY_MS = 30_000;
-
-/** Nothing that is sent from here can be accepted any more. */
-const STOPS_PUSHING: ReadonlySet<string> = new Set([
-  "CONFLICT",
-  "FENCED",
-  "SEALED",
-  "WATERMARK_AHEAD",
-  "WATERMARK_BEHIND",
-  "EVENT_TOO_LARGE",
-  "SOURCE_GAP",
-  "SPOOL_CORRUPT",
-  "SPOOL_IO",
-]);
-/** Stops until another blob, event or seal may have changed it. */
-const STOPS_UNTIL_CHANGED: ReadonlySet<string> = new Set([
-  "MISSING_BLOBS",
-  "STREAMS_DIFFER",
-  "VERSION_MOVED",
-  "BLOB_REFUSED",
-  "BLOB_TOO_LARGE",
-  "BLOB_EMPTY",
-  "BLOB_SIZE",
-]);
 
 /** One stream of one session: what is pushed goes to the spool, and from there to the daemon. */
 export class CollectorSession {
@@ -57,8 +29,8 @@ export class CollectorSession {
   #retryAtMs: number | undefined;
   #durableSeq: bigint;
   #quarantined = 0;
-  #sealing = false;
-  #sealed: Sealed | undefined;
+  #complete: boolean;
+  #outcome: Outcome | undefined;
   /** Somebody in this process may push. */
   #held = false;
   /** The connection is ending because there was nothing to send for a while. */
@@ -71,7 +43,7 @@ export class CollectorSession {
     this.#spool = spool;
     this.#context = context;
     this.#durableSeq = spool.log.firstSeq - 1n;
-    this.#sealing = spool.sealIntent !== undefined;
+    this.#complete = spool.ending !== undefined;
   }
 
   /** The seq the next event gets. */
@@ -107,7 +79,7 @@ export class CollectorSession {
    */
   async push(event: EventInit | Uint8Array, { maxBlockMs = MAX_BLOCK_MS } = {}): Promise<bigint> {
     this.#checkOpen();
-    const bytes = this.#encode(event);
+    const bytes = encodeEvent(event, this.#context);
     const seq = await this.#spool.push(bytes, maxBlockMs);
     this.#nudge();
     return seq;
@@ -119,9 +91,7 @@ export class CollectorSession {
    */
   async putBlob(bytes: Uint8Array, mediaType: string, { maxBlockMs = MAX_BLOCK_MS } = {}): Promise<string> {
     this.#checkAlive();
-    const limit = Number(this.#context.limits?.blobBytes ?? 0) || DEFAULT_BLOB_BYTES;
-    if (bytes.length > limit) throw tooLarge("blob", bytes.length, limit);
-    if (bytes.length === 0) throw new ClientError("invalid_argument", "The blob is empty.", { reason: "INVALID" });
+    checkBlob(bytes, this.#context.limits);
     const id = await this.#spool.putBlob(bytes, mediaType, maxBlockMs, this.#closing.signal);
     this.#nudge();
     return id;
@@ -134,14 +104,19 @@ export class CollectorSession {
    * session, or when the signal aborts; the wish stays and is carried out when it can be.
    */
   async seal(intent: SealIntent = {}, signal?: AbortSignal): Promise<Sealed> {
-    if (this.#sealed !== undefined) return this.#sealed;
-    this.#checkAlive();
-    this.#sealing = true;
-    await this.#spool.wishSeal(intent);
-    this.#nudge();
-    await this.#until(() => this.#sealed !== undefined, signal);
-    if (this.#sealed === undefined) throw closed();
-    return this.#sealed;
+    const outcome = await this.#finish({ kind: "seal", intent }, signal);
+    if (outcome.kind === "sealed") return outcome.sealed;
+    throw new ClientError("failed_precondition", `Stream ${this.stream} of session ${this.id} was ended unsealed.`, {
+      reason: "ENDED",
+    });
+  }
+
+  /**
+   * Says that this stream is complete, on disk, and resolves when all of it is on the daemon's disk
+   * and the spool has forgotten it. The session stays open: the collector of another stream seals it.
+   */
+  async end(signal?: AbortSignal): Promise<void> {
+    await this.#finish({ kind: "leave open" }, signal);
   }
 
   /** Resolves when all that is in the spool now is on the daemon's disk. Fails with what stopped the session. */
@@ -149,7 +124,7 @@ export class CollectorSession {
     const lastSeq = this.#spool.lastSeq;
     const blobs = this.#spool.blobs.all.map(({ id }) => id);
     const stored = () => this.#durableSeq >= lastSeq && blobs.every((id) => !this.#spool.blobs.has(id));
-    await this.#until(() => this.#sealed !== undefined || stored(), signal);
+    await this.#until(() => this.#outcome !== undefined || stored(), signal);
   }
 
   /** Somebody holds the session: its connection may stay for what is pushed next. */
@@ -158,9 +133,9 @@ export class CollectorSession {
     return this;
   }
 
-  /** Sends until the session is sealed or the signal aborts. Never rejects: see `status`. */
+  /** Sends until the stream has ended or the signal aborts. Never rejects: see `status`. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#sealed === undefined) {
+    while (!signal.aborted && this.#outcome === undefined) {
       const changed = this.#changed.rung;
       if (this.#phase === "stopped" || !this.#hasWork) {
         await unlessAborted(changed, signal).catch(() => undefined);
@@ -177,12 +152,24 @@ export class CollectorSession {
     this.#given.clear();
     await uploadResuming(this.#context.link, this.#source(), this.#observer(), this.#context.resume, signal);
     await this.#tidying;
-    if (this.#sealed === undefined) this.#enter("idle");
+    if (this.#spool.ending?.kind === "leave open" && !this.#hasUnsent) this.#outcome = { kind: "ended" };
+    if (this.#outcome === undefined) this.#enter("idle");
+  }
+
+  async #finish(ending: Ending, signal: AbortSignal | undefined): Promise<Outcome> {
+    if (this.#outcome !== undefined) return this.#outcome;
+    this.#checkAlive();
+    this.#complete = true;
+    await this.#spool.end(ending);
+    this.#nudge();
+    await this.#until(() => this.#outcome !== undefined, signal);
+    if (this.#outcome === undefined) throw closed();
+    return this.#outcome;
   }
 
   async #failed(error: ClientError, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    if (stopsPushing(error) || STOPS_UNTIL_CHANGED.has(error.reason)) return this.#enter("stopped", error);
+    if (stopsPushing(error) || stopsUntilChanged(error)) return this.#enter("stopped", error);
     const waitMs = (error.retryAfterMs ?? 0) + Math.floor(SLOW_RETRY_MS * (0.5 + this.#context.random()));
     this.#enter("waiting", error, waitMs);
     await this.#context.clock.sleep(waitMs, signal).catch(() => undefined);
@@ -192,13 +179,13 @@ export class CollectorSession {
     this.#closing.abort(closed());
     try {
       await this.#tidying;
-      if (this.#sealed === undefined) await this.#spool[Symbol.asyncDispose]();
+      if (this.#outcome === undefined) await this.#spool[Symbol.asyncDispose]();
       else {
         await this.#spool.remove();
-        this.#enter("sealed");
+        this.#enter(this.#outcome.kind);
       }
     } catch (error) {
-      this.#enter(this.#sealed === undefined ? "stopped" : "sealed", ClientError.from(error));
+      this.#enter(this.#outcome?.kind ?? "stopped", ClientError.from(error));
     }
     this.#changed.ring();
   }
@@ -211,7 +198,8 @@ export class CollectorSession {
       blobs: (signal) => this.#unsentBlobs(signal),
       seal: (lastSeq) => {
         const complete = lastSeq === this.#spool.lastSeq && this.#unstored.length === 0;
-        return complete ? this.#spool.sealIntent : undefined;
+        const { ending } = this.#spool;
+        return complete && ending?.kind === "seal" ? ending.intent : undefined;
       },
     };
   }
@@ -232,7 +220,7 @@ export class CollectorSession {
         this.#tidy(() => this.#removeBlob(id));
       },
       sealed: (sealed) => {
-        this.#sealed = sealed;
+        this.#outcome = { kind: "sealed", sealed };
       },
     };
   }
@@ -300,12 +288,15 @@ export class CollectorSession {
 
   /** The connection takes what is in the spool now and no more. */
   get #ending(): boolean {
-    return this.#leaving || !this.#held || this.#spool.sealIntent !== undefined;
+    return this.#leaving || !this.#held || this.#spool.ending !== undefined;
   }
 
   get #hasWork(): boolean {
-    const { sealIntent, lastSeq } = this.#spool;
-    return sealIntent !== undefined || this.#durableSeq < lastSeq || this.#unstored.length > 0;
+    return this.#spool.ending !== undefined || this.#hasUnsent;
+  }
+
+  get #hasUnsent(): boolean {
+    return this.#durableSeq < this.#spool.lastSeq || this.#unstored.length > 0;
   }
 
   get #unstored(): SourceBlob[] {
@@ -314,7 +305,7 @@ export class CollectorSession {
 
   /** Something is there to send; what stopped until something changes goes on. */
   #nudge(): void {
-    if (this.#phase === "stopped" && this.#error !== undefined && STOPS_UNTIL_CHANGED.has(this.#error.reason)) {
+    if (this.#phase === "stopped" && this.#error !== undefined && stopsUntilChanged(this.#error)) {
       this.#enter("idle");
     }
     this.#changed.ring();
@@ -345,37 +336,12 @@ export class CollectorSession {
 
   #checkOpen(): void {
     this.#checkAlive();
-    if (!this.#sealing) return;
-    throw new ClientError("failed_precondition", `Session ${this.id} is being sealed and takes no more events.`, {
+    if (!this.#complete) return;
+    throw new ClientError("failed_precondition", `Session ${this.id} is complete and takes no more events.`, {
       reason: "SEALED",
     });
   }
-
-  #encode(event: EventInit | Uint8Array): Uint8Array {
-    const bytes = event instanceof Uint8Array ? event : toBinary(EventSchema, create(EventSchema, event));
-    const limit = Number(this.#context.limits?.eventBytes ?? 0) || DEFAULT_EVENT_BYTES;
-    if (bytes.length > limit) throw tooLarge("event", bytes.length, limit);
-    if (bytes.length === 0) throw new ClientError("invalid_argument", "The event is empty.", { reason: "INVALID" });
-    if (recordBytes(bytes) > this.#context.budget.maxBytes) throw tooLargeForSpool(bytes.length, this.#context.budget);
-    return bytes;
-  }
 }
 
-function stopsPushing(error: ClientError): boolean {
-  return STOPS_PUSHING.has(error.reason) || (error.code === "resource_exhausted" && !error.retryable);
-}
-
-function tooLarge(what: string, bytes: number, limit: number): ClientError {
-  return new ClientError("invalid_argument", `The ${what} has ${bytes} bytes; the daemon takes at most ${limit}.`, {
-    reason: "INVALID",
-    metadata: { bytes: String(bytes), limit: String(limit) },
-  });
-}
-
-function watermarkBehind(durableSeq: bigint, firstSeq: bigint): ClientError {
-  return new ClientError(
-    "data_loss",
-    `The daemon holds only ${durableSeq} events, but acknowledged all before ${firstSeq}: its store was put back to an earlier state.`,
-    { reason: "WATERMARK_BEHIND", metadata: { durable_seq: String(durableSeq), first_seq: String(firstSeq) } },
-  );
-}
+/** How a stream ended. */
+type Outcome = { readonly kind: "sealed"; readonly sealed: Sealed } | { readonly kind: "ended" };

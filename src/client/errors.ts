@@ -98,7 +98,22 @@ function isLimit(code: ClientErrorCode, hasReason: boolean, hasDelay: boolean): 
   return code === "resource_exhausted" && hasReason && !hasDelay;
 }
 
+/** The certificate is not trusted, or the other side speaks no TLS: no retry changes that. */
+const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
+
+function tlsFailure(error: ConnectError): string | undefined {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if ("code" in cause && typeof cause.code === "string" && TLS_CODE.test(cause.code)) return cause.message;
+  }
+  return undefined;
+}
+
 function fromConnect(error: ConnectError): ClientError {
+  const tls = tlsFailure(error);
+  if (tls !== undefined) {
+    const message = `No trusted TLS connection to the daemon could be made: ${tls}. Check the address and tls.ca.`;
+    return new ClientError("unavailable", message, { reason: "TLS", cause: error });
+  }
   const info = error.findDetails(ErrorInfoSchema)[0];
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
   const [code, passes] = CODES[error.code];

@@ -1,3 +1,4 @@
+export type { EventInit } from "./admission.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export type { ClientClock } from "./clock.ts";
 export {
@@ -6,7 +7,7 @@ export {
   type CollectorStatus,
   type SessionRequest,
 } from "./collector.ts";
-export type { CollectorSession, EventInit } from "./collector-session.ts";
+export type { CollectorSession } from "./collector-session.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export {
   type Recording,

@@ -8,9 +8,9 @@ import type { Link } from "./transport.ts";
 
 /**
  * idle: all that was pushed is stored. connecting, open: as it says. waiting: between two attempts.
- * stopped: the daemon or the disk refuses, and only what `error` says helps. sealed: done.
+ * stopped: the daemon or the disk refuses, and only what `error` says helps. sealed, ended: done.
  */
-export type SessionPhase = "idle" | "connecting" | "open" | "waiting" | "stopped" | "sealed";
+export type SessionPhase = "idle" | "connecting" | "open" | "waiting" | "stopped" | "sealed" | "ended";
 
 export interface SessionStatus {
   readonly session: string;

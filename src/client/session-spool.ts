@@ -12,6 +12,9 @@ import { blobIdOf, checkMediaType, SpoolBlobs } from "./spool-blobs.ts";
 import type { SpoolBudget } from "./spool-budget.ts";
 import { SpoolLog } from "./spool-log.ts";
 
+/** That no event comes any more, and what is to become of the session when all is stored. */
+export type Ending = { readonly kind: "seal"; readonly intent: SealIntent } | { readonly kind: "leave open" };
+
 /** What a directory in the spool belongs to. */
 export interface SpoolName {
   readonly project: string;
@@ -34,7 +37,7 @@ const WORTH_TRIMMING = 64 * 1024;
 
 /**
  * One stream of one session on disk: meta.json says whose, segment files hold the events, blobs/
- * the blobs, and seal.json the wish to seal it.
+ * the blobs, and ending.json that it is complete.
  */
 export class SessionSpool implements AsyncDisposable {
   readonly name: SpoolName;
@@ -44,7 +47,7 @@ export class SessionSpool implements AsyncDisposable {
   readonly #directory: string;
   readonly #options: SessionSpoolOptions;
   readonly #queue: PushQueue;
-  #sealIntent: SealIntent | undefined;
+  #ending: Ending | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(directory: string, meta: Meta, parts: Parts, options: SessionSpoolOptions) {
@@ -53,7 +56,7 @@ export class SessionSpool implements AsyncDisposable {
     this.info = meta.info;
     this.log = parts.log;
     this.blobs = parts.blobs;
-    this.#sealIntent = parts.sealIntent;
+    this.#ending = parts.ending;
     this.#options = options;
     this.#queue = new PushQueue(this.log, options.budget, options.clock, (change) => this.#exclusively(change));
   }
@@ -82,19 +85,19 @@ export class SessionSpool implements AsyncDisposable {
   /** Takes up what an earlier process left. Fails with `data_loss` SPOOL_CORRUPT. */
   static async open(directory: string, options: SessionSpoolOptions): Promise<SessionSpool> {
     const meta = parseMeta(await readJson(join(directory, "meta.json")), directory);
-    const seal = await readJson(join(directory, "seal.json"));
+    const ending = parseEnding(await readJson(join(directory, "ending.json")));
     const blobs = await SpoolBlobs.open(join(directory, "blobs"));
     const log = await SpoolLog.open(directory, options.segmentBytes);
     options.budget.adopt(log.bytes + blobs.bytes);
-    return new SessionSpool(directory, meta, { log, blobs, sealIntent: parseSeal(seal) }, options);
+    return new SessionSpool(directory, meta, { log, blobs, ending }, options);
   }
 
   get lastSeq(): bigint {
     return this.log.nextSeq - 1n;
   }
 
-  get sealIntent(): SealIntent | undefined {
-    return this.#sealIntent;
+  get ending(): Ending | undefined {
+    return this.#ending;
   }
 
   /** See PushQueue.push. */
@@ -126,13 +129,12 @@ export class SessionSpool implements AsyncDisposable {
     this.#options.budget.give(freed);
   }
 
-  /** Keeps the wish to seal behind what was pushed before, so that a later process goes on with it. */
-  async wishSeal(intent: SealIntent): Promise<void> {
+  /** Keeps the end behind what was pushed before, so that a later process goes on with it. */
+  async end(ending: Ending): Promise<void> {
     await this.#queue.drained();
-    const streams = (intent.streams ?? []).map(({ stream, lastSeq }) => ({ stream, lastSeq: String(lastSeq) }));
-    const seal = { allowMissingBlobs: intent.allowMissingBlobs ?? false, streams };
-    await this.#exclusively(() => writeDurably(join(this.#directory, "seal.json"), Buffer.from(JSON.stringify(seal))));
-    this.#sealIntent = intent;
+    const json = Buffer.from(JSON.stringify(ending, (_, value) => (typeof value === "bigint" ? String(value) : value)));
+    await this.#exclusively(() => writeDurably(join(this.#directory, "ending.json"), json));
+    this.#ending = ending;
   }
 
   /** Gives back what the daemon has. */
@@ -145,7 +147,7 @@ export class SessionSpool implements AsyncDisposable {
     this.#options.budget.give(freed);
   }
 
-  /** The daemon has it all, sealed: nothing of it stays. */
+  /** The daemon has it all: nothing of it stays. */
   async remove(): Promise<void> {
     await this[Symbol.asyncDispose]();
     const done = `${this.#directory}${DONE}`;
@@ -200,7 +202,7 @@ interface Meta {
 interface Parts {
   readonly log: SpoolLog;
   readonly blobs: SpoolBlobs;
-  readonly sealIntent: SealIntent | undefined;
+  readonly ending: Ending | undefined;
 }
 
 /** A name any file system takes, whatever the ids are, on one that ignores case too. */
@@ -232,13 +234,18 @@ function parseMeta(json: JsonValue | undefined, directory: string): Meta {
   return { name: { project, session, stream }, info: fromJson(SessionInfoSchema, info, { ignoreUnknownFields: true }) };
 }
 
-function parseSeal(json: JsonValue | undefined): SealIntent | undefined {
+function parseEnding(json: JsonValue | undefined): Ending | undefined {
   if (!isObject(json)) return undefined;
-  const { allowMissingBlobs, streams } = json;
+  const { kind, intent } = json;
+  if (kind !== "seal" || !isObject(intent)) return { kind: "leave open" };
+  const { allowMissingBlobs, streams } = intent;
   const ends = Array.isArray(streams) ? streams.filter(isObject) : [];
   return {
-    allowMissingBlobs: allowMissingBlobs === true,
-    streams: ends.map(({ stream, lastSeq }) => ({ stream: String(stream), lastSeq: BigInt(String(lastSeq)) })),
+    kind,
+    intent: {
+      allowMissingBlobs: allowMissingBlobs === true,
+      streams: ends.map(({ stream, lastSeq }) => ({ stream: String(stream), lastSeq: BigInt(String(lastSeq)) })),
+    },
   };
 }
 

@@ -8,7 +8,9 @@ import { BlobLane } from "./blob-lane.ts";
 import type { ClientClock } from "./clock.ts";
 import { ClientError } from "./errors.ts";
 import { EventLane } from "./event-lane.ts";
+import { Silence } from "./silence.ts";
 import type { SealIntent, UploadObserver, UploadSource } from "./source.ts";
+import { ended, type Phase, silent, unexpected } from "./upload-phase.ts";
 import { Wake } from "./wake.ts";
 import { Window } from "./window.ts";
 
@@ -40,9 +42,6 @@ export async function uploadOnce(
 
 type Frame = MessageInitShape<typeof UploadRequestSchema>;
 
-/** opening: Open is under way. sending: events and blobs. sealing: Seal is under way. ending: all is said. */
-type Phase = "opening" | "sending" | "sealing" | "ending";
-
 const BATCH_EVENTS = 200;
 const UNARY_TIMEOUT_MS = 30_000;
 /** For the daemon to end a call in which all is said. */
@@ -59,8 +58,8 @@ class Upload {
   readonly #observer: UploadObserver;
   readonly #options: UploadOptions;
   readonly #wake = new Wake();
-  readonly #phaseChanged = new Wake();
   readonly #window = new Window();
+  readonly #silence: Silence;
   readonly #call = new AbortController();
   readonly #tasks: Promise<void>[] = [];
   #phase: Phase = "opening";
@@ -69,14 +68,13 @@ class Upload {
   #blobs: BlobLane | undefined;
   #durableSeq = 0n;
   #frameBytes = 0;
-  #heardAtMs: number;
 
   constructor(transport: Transport, source: UploadSource, observer: UploadObserver, options: UploadOptions) {
     this.#transport = transport;
     this.#source = source;
     this.#observer = observer;
     this.#options = options;
-    this.#heardAtMs = options.clock.now();
+    this.#silence = new Silence(options.clock, () => this.#patience());
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -100,7 +98,7 @@ class Upload {
   async #receive(): Promise<void> {
     const response = await this.#transport.stream(opaqueUpload, this.#call.signal, undefined, undefined, this.#send());
     for await (const message of response.message) {
-      this.#heardAtMs = this.#options.clock.now();
+      this.#silence.broken();
       this.#take(message);
       this.#wake.ring();
     }
@@ -247,7 +245,7 @@ class Upload {
     const intent = this.#source.seal(this.#lastSeq);
     if (intent === undefined) return undefined;
     this.#phase = "sealing";
-    this.#heardAtMs = this.#options.clock.now();
+    this.#silence.restart();
     return { frame: { case: "seal", value: this.#sealOf(intent) } };
   }
 
@@ -264,8 +262,7 @@ class Upload {
 
   #end(): void {
     this.#phase = "ending";
-    this.#heardAtMs = this.#options.clock.now();
-    this.#phaseChanged.ring();
+    this.#silence.restart();
   }
 
   #allStored(): boolean {
@@ -291,42 +288,21 @@ class Upload {
 
   /** The wait for the daemon's next word begins with the first frame it has to answer. */
   #startWaiting(): void {
-    if (this.#window.unacked === 0) this.#heardAtMs = this.#options.clock.now();
+    if (this.#window.unacked === 0) this.#silence.restart();
   }
 
-  /** Ends the call when the daemon is silent for too long although it has something to say. */
   async #watch(): Promise<void> {
-    const { clock } = this.#options;
-    const { signal } = this.#call;
-    while (!signal.aborted) {
-      const limit = this.#patience();
-      const left = this.#heardAtMs + limit - clock.now();
-      if (this.#owedAnswer() && left <= 0) return this.#fail(silent(this.#phase, limit));
-      await this.#sleep(this.#owedAnswer() ? left : limit);
-    }
+    const ms = await this.#silence.lasted(this.#call.signal);
+    if (ms !== undefined) this.#fail(silent(this.#phase, ms));
   }
 
-  /** Until the time is up, the phase is another or the call has ended. */
-  async #sleep(ms: number): Promise<void> {
-    const woken = new AbortController();
-    const until = AbortSignal.any([this.#call.signal, woken.signal]);
-    const slept = this.#options.clock.sleep(ms, until).catch((error: unknown) => {
-      if (!until.aborted) throw error;
-    });
-    await Promise.race([slept, this.#phaseChanged.rung]);
-    woken.abort();
-  }
-
-  #patience(): number {
+  /** How long the daemon may be silent; undefined while it owes nothing. */
+  #patience(): number | undefined {
     const { connectTimeoutMs, idleTimeoutMs } = this.#options;
     if (this.#phase === "opening") return connectTimeoutMs;
-    return this.#phase === "ending" ? Math.min(idleTimeoutMs, ENDING_TIMEOUT_MS) : idleTimeoutMs;
-  }
-
-  #owedAnswer(): boolean {
-    if (this.#phase !== "sending") return true;
-    if (this.#window.unacked > 0) return true;
-    return this.#window.credit === 0 && (this.#wantsEvents() || this.#blobs?.waiting === true);
+    if (this.#phase === "ending") return Math.min(idleTimeoutMs, ENDING_TIMEOUT_MS);
+    const blocked = this.#window.credit === 0 && (this.#wantsEvents() || this.#blobs?.waiting === true);
+    return this.#phase === "sealing" || this.#window.unacked > 0 || blocked ? idleTimeoutMs : undefined;
   }
 
   #spawn(task: Promise<void>): void {
@@ -345,27 +321,4 @@ class Upload {
     this.#blobs?.close();
     this.#wake.ring();
   }
-}
-
-function ended(): ClientError {
-  return new ClientError("unavailable", "The daemon ended the upload before all was stored.", {
-    reason: "UPLOAD_ENDED",
-    retryable: true,
-  });
-}
-
-function unexpected(frame: string): ClientError {
-  return new ClientError("internal", `The daemon sent ${frame} where the protocol has none.`, { reason: "PROTOCOL" });
-}
-
-function silent(phase: Phase, ms: number): ClientError {
-  return phase === "opening"
-    ? new ClientError("deadline_exceeded", `The daemon did not answer within ${ms} ms.`, {
-        reason: "CONNECT_TIMEOUT",
-        retryable: true,
-      })
-    : new ClientError("deadline_exceeded", `The daemon acknowledged nothing for ${ms} ms.`, {
-        reason: "IDLE",
-        retryable: true,
-      });
 }

@@ -245,6 +245,26 @@ test("sealing that the daemon refuses can be done again after what was missing i
   expect((await session.seal({ allowMissingBlobs: true })).version).toBe(1n);
 });
 
+test("a stream can end without sealing, in a later process too, and another stream seals the session", async () => {
+  await using daemon = await StrictDaemon.start();
+  {
+    await using collector = await open(NOWHERE);
+    const left = await collector.session({ id: "s1", stream: "left" });
+    for (const event of eventsOf(3)) await left.push(event);
+    const ended = expect(left.end()).rejects.toMatchObject({ reason: "CLOSED" });
+    await expect.poll(sealWished).toBe(true);
+    await expect(left.push(eventOf(4))).rejects.toMatchObject({ reason: "SEALED" });
+    await collector.close();
+    await ended;
+  }
+  await using collector = await open(daemon);
+  await expect.poll(sessionDirectories).toEqual([]);
+  const main = await collector.session({ id: "s1" });
+  await main.push(eventOf(1));
+  expect((await main.seal({ streams: [{ stream: "left", lastSeq: 3n }] })).version).toBe(1n);
+  expect(daemon.stream("s1", "left").events).toHaveLength(3);
+});
+
 test("an event over the daemon's limit is refused and takes no seq", async () => {
   await using daemon = await StrictDaemon.start();
   daemon.mischief.limits = { messageBytes: 50_000n, eventBytes: 10_000n, batchEvents: 10, blobBytes: 1_000n };
@@ -303,5 +323,5 @@ test("one damaged session is named and does not keep the others from being sent"
 
 async function sealWished(): Promise<boolean> {
   const [directory = ""] = await sessionDirectories();
-  return (await readdir(join(spoolDir, directory))).includes("seal.json");
+  return (await readdir(join(spoolDir, directory))).includes("ending.json");
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -11,6 +11,7 @@ import { Server } from "../../src/daemon/server.ts";
 import { EventSchema, EventType, ScreenshotPhase } from "../../src/wire/gen/sluice/v1/event_pb.ts";
 import { SessionsService } from "../../src/wire/gen/sluice/v1/sessions_pb.ts";
 import { opaqueReadEvents } from "../../src/wire/opaque.ts";
+import { Certificates } from "../daemon/certificates.ts";
 import { blobOf, eventsOf, recordingOf } from "./recordings.ts";
 
 const never = new AbortController().signal;
@@ -22,8 +23,9 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function serve(port = 0): Promise<Server> {
+async function serve(port = 0, tls: Record<string, string> = {}): Promise<Server> {
   const flags = {
+    ...tls,
     listen: `127.0.0.1:${port}`,
     store: `sqlite:${directory}/sluice.db`,
     blobs: `file:${directory}/blobs`,
@@ -99,6 +101,19 @@ test("a collector rides out a daemon that drains and comes back", { timeout: 30_
   } finally {
     await server[Symbol.asyncDispose]();
   }
+});
+
+test("a daemon with TLS is trusted by its authority, and one that is not trusted is final", async (context) => {
+  await using certificates = await Certificates.open();
+  if (certificates === undefined) return context.skip("openssl is not installed");
+  const { cert, key } = await certificates.make("localhost");
+  await using server = await serve(0, { "tls.cert": cert, "tls.key": key });
+  const recording = recordingOf("s1", eventsOf(3));
+  const tls = { ca: await readFile(cert) };
+  const summary = await uploadRecording(recording, { to: { url: server.url, tls } }, never);
+  expect(summary.durableSeq).toBe(3n);
+  const error: unknown = await uploadRecording(recording, { to: { url: server.url } }, never).catch((e: unknown) => e);
+  expect(error).toMatchObject({ code: "unavailable", reason: "TLS", retryable: false });
 });
 
 test("sealing names the blob that is missing, and succeeds when it has come", async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -127,6 +127,47 @@ test("trimming removes only segments that are wholly acknowledged, and the seq g
   await using log = await SpoolLog.open(directory, 4_096);
   expect(log.nextSeq).toBe(101n);
   expect(await segmentsOf(directory)).toHaveLength(1);
+});
+
+test("an append the disk refuses keeps nothing, and the next that it takes gets the same seq", async () => {
+  const events = eventsOf(30, 300);
+  const away = `${directory}-away`;
+  {
+    await using log = await SpoolLog.open(directory, 4_096);
+    await log.append(events.slice(0, 20));
+    await rename(directory, away);
+    // A segment is full, and there is no directory to begin another in.
+    await expect(log.append(events.slice(20))).rejects.toMatchObject({ reason: "SPOOL_IO" });
+    await expect(log.append(events.slice(20))).rejects.toMatchObject({ reason: "SPOOL_IO" });
+    expect(log.nextSeq).toBe(21n);
+    await rename(away, directory);
+    expect(await log.append(events.slice(20))).toBe(21n);
+    expect(await readAll(log)).toEqual(numbered(events));
+  }
+  await using log = await SpoolLog.open(directory, 4_096);
+  expect(await readAll(log)).toEqual(numbered(events));
+});
+
+test("what a failed append left in a segment is void once the next segment is there", async () => {
+  const events = eventsOf(10, 300);
+  {
+    await using log = await SpoolLog.open(directory, 1 << 20);
+    await log.append(events.slice(0, 5));
+    await log.append(eventsOf(5, 111));
+  }
+  // As if the second append had failed and been written, and the log gone on in a segment of its own.
+  const aside = await mkdtemp(join(tmpdir(), "sluice-spool-"));
+  {
+    await using log = await SpoolLog.open(aside, 1 << 20);
+    await log.append(events.slice(0, 5));
+    await log.rotate();
+    await log.append(events.slice(5));
+  }
+  const second = "00000000000000000006.seg";
+  await rename(join(aside, second), join(directory, second));
+  await rm(aside, { recursive: true });
+  await using log = await SpoolLog.open(directory, 1 << 20);
+  expect(await readAll(log)).toEqual(numbered(events));
 });
 
 test("a damaged record before the end is reported, not skipped", async () => {
