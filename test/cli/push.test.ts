@@ -233,7 +233,7 @@ describe("push", () => {
     child.kill("SIGINT");
     const { code, stderr, records } = await ran;
     const kept = await durable();
-    expect(code).toBe(130);
+    expect(code, stderr).toBe(130);
     expect(stderr).toContain("The same command goes on from there.");
     expect(records().at(-1)).toMatchObject({ type: "error", code: "cancelled", reason: "INTERRUPTED" });
     const again = await place.sluice(push);
