@@ -61,7 +61,7 @@ function judge(walk: Walk, seq: bigint, limits: Limits): CheckResult {
   }
   if (walk.length("id") > MAX_ID_BYTES) return flaw("id", `is longer than ${MAX_ID_BYTES} bytes`);
   const blobs: string[] = [];
-  for (const [start, end] of walk.blobIds) {
+  for (const [start, end] of walk.screenshots) {
     const id = walk.slice(start, end);
     if (!BLOB_ID.test(id))
       return flaw(`screenshots[${blobs.length}].blob_id`, "must be 64 lower-case hexadecimal digits");
@@ -99,7 +99,7 @@ interface FieldPlan {
   readonly child: Plan | undefined;
   readonly repeated: boolean;
   /** Remember where the value is. Only for names that occur once among the captured messages. */
-  readonly capture: "no" | "varint" | "range" | "blob";
+  readonly capture: "no" | "varint" | "range" | "screenshot" | "blob";
 }
 
 const CAPTURED: ReadonlyMap<string, FieldPlan["capture"]> = new Map([
@@ -111,6 +111,7 @@ const CAPTURED: ReadonlyMap<string, FieldPlan["capture"]> = new Map([
   ["Event.raw_json", "range"],
   ["Page.url", "range"],
   ["Page.title", "range"],
+  ["Event.screenshots", "screenshot"],
   ["Screenshot.blob_id", "blob"],
 ]);
 
@@ -155,7 +156,8 @@ const EVENT = compile(EventSchema);
 class Walk {
   reason = "";
   readonly varints = new Map<string, bigint>();
-  readonly blobIds: [number, number][] = [];
+  /** Where each screenshot's blob id is; empty in one that names none. */
+  readonly screenshots: [number, number][] = [];
   readonly #ranges = new Map<string, [number, number]>();
   readonly #bytes: Uint8Array;
   readonly #trail: string[] = [];
@@ -239,13 +241,14 @@ class Walk {
     if (this.#high !== 0 || length > end - this.#at) return this.#fail("is longer than what is left of the event");
     const start = this.#at;
     const stop = start + length;
+    if (field.capture === "screenshot") this.screenshots.push([start, start]);
     if (field.child !== undefined) {
       if (!this.message(field.child, start, stop)) return false;
     } else if (field.kind === "string" && !this.#utf8(start, stop)) {
       return this.#fail("is not valid UTF-8");
     }
     if (field.capture === "range") this.#ranges.set(field.name, [start, stop]);
-    else if (field.capture === "blob") this.blobIds.push([start, stop]);
+    else if (field.capture === "blob") this.screenshots.splice(-1, 1, [start, stop]);
     this.#at = stop;
     return true;
   }

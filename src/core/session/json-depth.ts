@@ -44,6 +44,7 @@ function countOpeners(bytes: Uint8Array, start: number, end: number): number {
   let count = 0;
   let index = start;
   for (; index < end && ((bytes.byteOffset + index) & 3) !== 0; index++) count += isOpener(bytes[index]);
+  if (index === end) return count;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + index, (end - index) >> 2);
   const length = words.length;
   for (let at = 0; at < length; at++) {
