@@ -23,10 +23,17 @@ export class DaemonProcess implements AsyncDisposable {
   /** Resolves when it has ended, with its exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
+  /** The daemon's own, also when something else runs it. */
+  #pid: number | undefined;
 
-  private constructor(child: ChildProcess, ready: Promise<string>, exited: Promise<number | null>) {
+  private constructor(child: ChildProcess, serving: Promise<Serving>, exited: Promise<number | null>) {
     this.#child = child;
-    this.ready = ready;
+    this.ready = serving.then(({ url, pid }) => {
+      this.#pid = pid;
+      return url;
+    });
+    // Whoever kills it before it serves does not wait for that.
+    this.ready.catch(() => undefined);
     this.exited = exited;
   }
 
@@ -42,10 +49,7 @@ export class DaemonProcess implements AsyncDisposable {
       env: { ...process.env, ...env },
     });
     const exited = once(child, "exit").then(([code]) => code);
-    const ready = firstUrl(child);
-    // Whoever kills it before it is ready does not wait for that.
-    ready.catch(() => undefined);
-    return new DaemonProcess(child, ready, exited);
+    return new DaemonProcess(child, served(child), exited);
   }
 
   static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
@@ -54,13 +58,11 @@ export class DaemonProcess implements AsyncDisposable {
     return daemon;
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
-  }
-
-  /** Sends the signal and waits for the end. */
+  /** Sends the signal to the daemon, unless it has ended, and waits for the end. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
-    this.#child.kill(signal);
+    const ended = this.#child.exitCode !== null || this.#child.signalCode !== null;
+    // What runs it may take no signal, or leave the daemon behind when it gets one.
+    if (!ended) process.kill(this.#pid ?? this.#child.pid ?? Number.NaN, signal);
     await this.exited;
   }
 
@@ -71,16 +73,21 @@ export class DaemonProcess implements AsyncDisposable {
 
 const DAEMON = fileURLToPath(new URL("../../bin/sluiced.js", import.meta.url));
 
-/** The URL in the line that says "listening"; all that is written is kept to explain an early end. */
-async function firstUrl(child: ChildProcess): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+interface Serving {
+  readonly url: string;
+  readonly pid: number;
+}
+
+/** What the line says that says "listening"; what was written before is kept to explain an early end. */
+async function served(child: ChildProcess): Promise<Serving> {
+  const { promise, resolve, reject } = Promise.withResolvers<Serving>();
   const said: string[] = [];
   if (child.stderr === null) throw new Error("the daemon's stderr is not a pipe");
   const lines = createInterface({ input: child.stderr });
   lines.on("line", (line) => {
     if (said.length < 50) said.push(line);
-    const url = line.includes('"listening"') ? /"url":"([^"]+)"/.exec(line)?.[1] : undefined;
-    if (url !== undefined) resolve(url);
+    const [, pid, url] = /"pid":(\d+).*"url":"([^"]+)".*"listening"/.exec(line) ?? [];
+    if (url !== undefined) resolve({ url, pid: Number(pid) });
   });
   lines.once("close", () => reject(new Error(`the daemon ended before it served:\n${said.join("\n")}`)));
   child.once("error", reject);
