@@ -89,7 +89,11 @@ export class BlobLane {
 
   /** Reads the source to its end and asks the daemon what it lacks. */
   async fill(source: AsyncIterable<SourceBlob>, signal: AbortSignal): Promise<void> {
-    const asking = this.#ask(signal);
+    // Both are awaited from the start: either may be the first to fail.
+    await Promise.all([this.#ask(signal), this.#enlist(source, signal)]);
+  }
+
+  async #enlist(source: AsyncIterable<SourceBlob>, signal: AbortSignal): Promise<void> {
     for await (const blob of source) {
       if (this.#inHand.has(blob.id)) continue;
       if (blob.size < 1 || blob.size > this.#options.blobBytes) {
@@ -104,7 +108,6 @@ export class BlobLane {
     }
     this.#ended = true;
     this.#wake.ring();
-    await asking;
   }
 
   /** The next chunk of at most `maxBytes` as a frame, round robin over the active blobs. */

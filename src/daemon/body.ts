@@ -6,7 +6,7 @@ import type { CallWatch } from "./deadlines.ts";
 
 export interface BodyOptions {
   readonly account: Account;
-  /** Largest message; also what a compressed one is charged, since nobody knows what it unfolds to. */
+  /** Largest message; also what a compressed one is charged when it is unpacked: nobody knows what it unfolds to. */
   readonly messageBytes: number;
   readonly signal: AbortSignal;
   readonly watch: CallWatch;
@@ -14,8 +14,8 @@ export interface BodyOptions {
 
 /**
  * The body of a streaming call, one message (5 bytes of header, then its bytes) a chunk. A
- * message is charged to the account before its bytes are read, and its buffer is made once, so a
- * peer that sends a byte at a time costs no more than one that sends it whole.
+ * message is charged to the account before its bytes are read, again before it is unpacked, and its
+ * buffer is made once, so a peer that sends a byte at a time costs no more than one that sends it whole.
  */
 export async function* readEnvelopes(
   request: IncomingMessage | Http2ServerRequest,
@@ -32,13 +32,18 @@ export async function* readEnvelopes(
     if (length > options.messageBytes) throw tooLarge(length, options.messageBytes);
     const compressed = ((header[0] ?? 0) & COMPRESSED) !== 0;
     options.watch.begunAt = undefined;
-    await options.account.charge(length + (compressed ? options.messageBytes : OVERHEAD), options.signal);
+    await options.account.arrive(length + OVERHEAD, options.signal);
     begin(options);
     const message = new Uint8Array(HEADER + length);
     message.set(header);
     if ((await source.fill(message.subarray(HEADER), () => undefined)) < length) throw incomplete();
     options.watch.begunAt = undefined;
+    await options.account.admit(compressed ? options.messageBytes : length + OVERHEAD, options.signal);
     yield message;
+    // By now its content has been copied out. What has read it may hold on to the view until the
+    // next message comes, which on a quiet stream is long.
+    message.buffer.transfer(0);
+    options.account.arrived();
   }
 }
 
@@ -47,23 +52,21 @@ export async function* readWhole(
   request: IncomingMessage | Http2ServerRequest,
   options: BodyOptions,
 ): AsyncGenerator<Uint8Array> {
-  const declared = Number(request.headers["content-length"] ?? options.messageBytes);
+  const length = request.headers["content-length"];
+  const declared = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : options.messageBytes;
   const compressed = request.headers["content-encoding"] !== undefined;
   if (declared > options.messageBytes) throw tooLarge(declared, options.messageBytes);
-  await options.account.charge(compressed ? options.messageBytes : declared + OVERHEAD, options.signal);
+  await options.account.arrive(declared + OVERHEAD, options.signal);
   begin(options);
   const source = new Source(request, options.signal);
-  const parts: Buffer[] = [];
-  let size = 0;
-  do {
-    const chunk = source.take();
-    if (chunk === undefined) continue;
-    size += chunk.length;
-    if (size > options.messageBytes) throw tooLarge(size, options.messageBytes);
-    parts.push(chunk);
-  } while (await source.wait());
+  // One byte more than may come, to notice that it did.
+  const whole = new Uint8Array(declared + 1);
+  const size = await source.fill(whole, () => undefined);
+  if (size > declared) throw tooLarge(size, declared);
   options.watch.begunAt = undefined;
-  yield Buffer.concat(parts, size);
+  await options.account.admit(compressed ? options.messageBytes : size + OVERHEAD, options.signal);
+  yield whole.subarray(0, size);
+  options.account.arrived();
 }
 
 const HEADER = 5;
@@ -84,70 +87,71 @@ function tooLarge(bytes: number, limit: number): ConnectError {
   return new ConnectError(`the message has ${bytes} bytes; the limit is ${limit}`, Code.ResourceExhausted);
 }
 
-/** Pulls bytes out of a request; what is not asked for stays with the sender, behind flow control. */
+/**
+ * Copies bytes out of a request as they come, into the buffer that waits for them. Between two
+ * buffers the request is paused: what is not asked for stays with the sender, behind flow control.
+ */
 class Source {
   readonly #request: IncomingMessage | Http2ServerRequest;
-  #rest: Buffer | undefined;
+  #target: Uint8Array | undefined;
+  #filled = 0;
+  #rest: Uint8Array | undefined;
   #ended = false;
   #failed: unknown;
   #wake: (() => void) | undefined;
 
   constructor(request: IncomingMessage | Http2ServerRequest, signal: AbortSignal) {
     this.#request = request;
-    const wake = (): void => this.#wake?.();
-    request.on("readable", wake);
+    request.pause();
+    request.on("data", (chunk: Buffer) => this.#take(chunk));
     request.on("end", () => {
       this.#ended = true;
-      wake();
+      this.#wake?.();
     });
-    request.on("error", (error) => {
-      this.#failed ??= error;
-      wake();
-    });
-    signal.addEventListener("abort", () => {
-      this.#failed ??= signal.reason;
-      wake();
-    });
-    request.on("close", () => {
-      if (!this.#ended) this.#failed ??= new ConnectError("the caller went away", Code.Canceled);
-      wake();
-    });
-  }
-
-  /** What has arrived, if anything. */
-  take(): Buffer | undefined {
-    const rest = this.#rest;
-    this.#rest = undefined;
-    return rest ?? this.#request.read() ?? undefined;
-  }
-
-  /** Waits until there may be more; false at the end. */
-  async wait(): Promise<boolean> {
-    if (this.#request.readableLength === 0 && !this.#ended && this.#failed === undefined) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      await promise;
-      this.#wake = undefined;
-    }
-    if (this.#failed !== undefined) throw ConnectError.from(this.#failed, Code.Canceled);
-    return !this.#ended;
+    const fail = (error: unknown): void => {
+      if (!this.#ended) this.#failed ??= error;
+      this.#wake?.();
+    };
+    request.on("error", fail);
+    request.on("close", () => fail(new ConnectError("the caller went away", Code.Canceled)));
+    signal.addEventListener("abort", () => fail(signal.reason));
   }
 
   /** Fills `target` and returns how much it got: less only at the end. `onFirst` is called at the first byte. */
   async fill(target: Uint8Array, onFirst: () => void): Promise<number> {
-    let at = 0;
-    while (at < target.length) {
-      const chunk = this.take();
-      if (chunk === undefined) {
-        if (!(await this.wait())) return at;
-        continue;
+    this.#target = target;
+    this.#filled = 0;
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest !== undefined) this.#take(rest);
+    let begun = false;
+    while (this.#filled < target.length && !this.#ended) {
+      if (this.#failed !== undefined) throw ConnectError.from(this.#failed, Code.Canceled);
+      if (!begun && this.#filled > 0) {
+        begun = true;
+        onFirst();
       }
-      if (at === 0) onFirst();
-      const wanted = target.length - at;
-      target.set(chunk.length > wanted ? chunk.subarray(0, wanted) : chunk, at);
-      at += Math.min(chunk.length, wanted);
-      if (chunk.length > wanted) this.#rest = chunk.subarray(wanted);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      this.#request.resume();
+      await promise;
     }
-    return at;
+    this.#target = undefined;
+    return this.#filled;
+  }
+
+  #take(chunk: Uint8Array): void {
+    const wanted = this.#target === undefined ? 0 : this.#target.length - this.#filled;
+    const fits = chunk.length > wanted ? chunk.subarray(0, wanted) : chunk;
+    this.#target?.set(fits, this.#filled);
+    const first = this.#filled === 0;
+    this.#filled += fits.length;
+    if (chunk.length >= wanted) {
+      this.#request.pause();
+      if (chunk.length > wanted)
+        this.#rest =
+          this.#rest === undefined ? chunk.subarray(wanted) : Buffer.concat([this.#rest, chunk.subarray(wanted)]);
+    }
+    if (first || chunk.length >= wanted) this.#wake?.();
   }
 }

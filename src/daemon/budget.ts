@@ -1,5 +1,5 @@
 /**
- * The memory that frames of all calls together may hold: a semaphore of bytes. Waiters are served
+ * Memory that all calls share: a semaphore of bytes. Waiters are served
  * in the order they came, and a call has at most one waiting, so calls share it fairly whatever
  * the size of their frames; none starves, because none overtakes.
  */
@@ -73,20 +73,32 @@ interface Waiter {
 }
 
 /**
- * What one call holds of the budget, message by message: the body charges a message before it
- * reads it, the handler settles it when it has done with it. Beyond `credit` bytes unsettled the
- * body waits, which leaves the rest with the sender.
+ * The memory budget in its two parts. A message that arrives is held by `arriving`; whole, it moves
+ * to `working`, where decoding and the store hold two copies of it. Parted, so that slow senders
+ * who fill the first never keep whole messages from being worked off.
+ */
+export interface Memory {
+  readonly arriving: Budget;
+  readonly working: Budget;
+}
+
+const COPIES = 2;
+
+/**
+ * What one call holds of the memory, message by message. Beyond `credit` bytes unsettled its body
+ * waits, which leaves the rest with the sender.
  */
 export class Account implements Disposable {
-  readonly #budget: Budget;
-  readonly #charges: number[] = [];
-  #held = 0;
+  readonly #memory: Memory;
+  readonly #messages: number[] = [];
+  #arriving = 0;
+  #unsettled = 0;
   #credit: number;
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(budget: Budget, credit: number) {
-    this.#budget = budget;
+  constructor(memory: Memory, credit: number) {
+    this.#memory = memory;
     this.#credit = credit;
   }
 
@@ -95,9 +107,9 @@ export class Account implements Disposable {
     this.#wake?.();
   }
 
-  /** Waits until the call is within its credit and the budget has room. One at a time. */
-  async charge(bytes: number, signal: AbortSignal): Promise<void> {
-    while (this.#held > 0 && this.#held + bytes > this.#credit) {
+  /** Waits until the call is within its credit and there is room for a message to arrive. One at a time. */
+  async arrive(bytes: number, signal: AbortSignal): Promise<void> {
+    while (this.#unsettled > 0 && this.#unsettled + bytes > this.#credit) {
       signal.throwIfAborted();
       const { promise, resolve } = Promise.withResolvers<void>();
       const wake = (): void => resolve();
@@ -106,29 +118,39 @@ export class Account implements Disposable {
       await promise;
       signal.removeEventListener("abort", wake);
     }
-    const granted = await this.#budget.acquire(bytes, signal);
-    if (this.#closed) this.#budget.release(granted);
-    else {
-      this.#held += granted;
-      this.#charges.push(granted);
-    }
+    this.#arriving = await this.#memory.arriving.acquire(bytes, signal);
   }
 
-  /** Takes over the oldest message's charge: whoever calls this must call `settle` with the result. */
+  /** The message is whole: waits until it can be worked on. It may have unfolded to `bytes` at most. */
+  async admit(bytes: number, signal: AbortSignal): Promise<void> {
+    const granted = await this.#memory.working.acquire(bytes * COPIES, signal);
+    this.#unsettled += granted;
+    this.#messages.push(granted);
+    if (this.#closed) this[Symbol.dispose]();
+  }
+
+  /** The bytes that arrived have been read. */
+  arrived(): void {
+    this.#memory.arriving.release(this.#arriving);
+    this.#arriving = 0;
+  }
+
+  /** Takes over the oldest message: whoever calls this must call `settle` with the result. */
   claim(): number {
-    return this.#charges.shift() ?? 0;
+    return this.#messages.shift() ?? 0;
   }
 
   /** May come after the call has ended: what a store still works on is still held. */
-  settle(bytes: number): void {
-    this.#held -= bytes;
-    this.#budget.release(bytes);
+  settle(granted: number): void {
+    this.#unsettled -= granted;
+    this.#memory.working.release(granted);
     this.#wake?.();
   }
 
   /** Gives back what nobody has claimed. */
   [Symbol.dispose](): void {
     this.#closed = true;
-    for (const bytes of this.#charges.splice(0)) this.settle(bytes);
+    this.arrived();
+    for (const granted of this.#messages.splice(0)) this.settle(granted);
   }
 }

@@ -13,7 +13,7 @@ import type { AppError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { readEnvelopes, readWhole } from "./body.ts";
-import { Account, type Budget } from "./budget.ts";
+import { Account, type Memory } from "./budget.ts";
 import { type Call, callKey } from "./call.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Gate } from "./gate.ts";
@@ -23,7 +23,7 @@ import type { Windows } from "./windows.ts";
 export interface RpcOptions {
   readonly config: Config;
   readonly gate: Gate;
-  readonly budget: Budget;
+  readonly memory: Memory;
   readonly deadlines: Deadlines;
   readonly windows: Windows;
   readonly metrics: Metrics;
@@ -78,9 +78,9 @@ export class RpcHandler {
     response: NodeResponse,
     contentType: string,
   ): Promise<void> {
-    const { budget, config, deadlines, windows, metrics } = this.#options;
+    const { memory, config, deadlines, windows, metrics } = this.#options;
     const begun = performance.now();
-    using account = new Account(budget, config.limits.messageBytes * 2);
+    using account = new Account(memory, config.limits.messageBytes * 2);
     using window = windows.enter(sessionOf(request));
     const stopped = new AbortController();
     const gone = Promise.withResolvers<void>();

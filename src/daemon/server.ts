@@ -5,7 +5,7 @@ import { AppError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";
 import { Ingest } from "../core/session/ingest.ts";
-import { Budget } from "./budget.ts";
+import { Budget, type Memory } from "./budget.ts";
 import { createCors } from "./cors.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Gate } from "./gate.ts";
@@ -61,23 +61,29 @@ export class Server implements AsyncDisposable {
       timeoutMs: 5_000,
       cacheMs: 1_000,
     });
-    const budget = new Budget(config.memoryBudget);
-    metrics.trackBudget(() => ({ usedBytes: budget.usedBytes, limitBytes: budget.limitBytes }));
+    const memory = {
+      arriving: new Budget(config.memoryBudget * ARRIVING_SHARE),
+      working: new Budget(config.memoryBudget * WORKING_SHARE),
+    };
+    metrics.trackBudget(() => ({
+      usedBytes: memory.arriving.usedBytes + memory.working.usedBytes,
+      limitBytes: config.memoryBudget,
+    }));
     const { limits } = config;
     const deadlines = opened.use(
       new Deadlines({ messageMs: limits.messageDeadlineMs, idleMs: limits.streamIdleMs, answerMs: limits.ackStallMs }),
     );
-    const handlers = createHandlers(app, { metrics, health, budget, shutdown: shutdown.signal });
+    const handlers = createHandlers(app, { metrics, health, memory, shutdown: shutdown.signal });
     const gate = new Gate({ keys: app.keys, config, clock: app.clock, metrics });
     const rpc = new RpcHandler({
       config,
       gate,
-      budget,
+      memory,
       deadlines,
       windows: new Windows({
         smallBytes: SMALL_WINDOW,
         largeBytes: LARGE_WINDOW,
-        budgetBytes: config.memoryBudget / 2,
+        budgetBytes: config.memoryBudget * WINDOW_SHARE,
       }),
       metrics,
       logger,
@@ -153,11 +159,11 @@ async function refuseOpenDoor(app: App, config: Config): Promise<void> {
 interface Parts {
   readonly metrics: Metrics;
   readonly health: Health;
-  readonly budget: Budget;
+  readonly memory: Memory;
   readonly shutdown: AbortSignal;
 }
 
-function createHandlers(app: App, { metrics, health, budget, shutdown }: Parts): Handlers {
+function createHandlers(app: App, { metrics, health, memory, shutdown }: Parts): Handlers {
   const { config, store, blobs, keys, clock } = app;
   const { callDeadlineMs } = config.limits;
   let open = 0;
@@ -171,9 +177,8 @@ function createHandlers(app: App, { metrics, health, budget, shutdown }: Parts):
       metrics.streamClosed();
     },
   };
-  // Half of the budget in equal shares; the other half is for calls that are no upload, and bursts.
   const credit = (): number => {
-    const share = Math.floor(budget.limitBytes / 2 / Math.max(1, open));
+    const share = Math.floor(memory.working.limitBytes / Math.max(1, open));
     return Math.min(MAX_CREDIT, Math.max(MIN_CREDIT, share));
   };
   const ingest = new Ingest({ store, blobs, limits: config.limits, metrics });
@@ -187,8 +192,12 @@ function createHandlers(app: App, { metrics, health, budget, shutdown }: Parts):
 
 const MIN_CREDIT = 64 * 1024;
 const MAX_CREDIT = 8 * 1024 * 1024;
-const SMALL_WINDOW = 64 * 1024;
-const LARGE_WINDOW = 2 * 1024 * 1024;
+const SMALL_WINDOW = 16 * 1024;
+const LARGE_WINDOW = 1024 * 1024;
+/** How the memory budget is parted. */
+const ARRIVING_SHARE = 1 / 3;
+const WORKING_SHARE = 1 / 2;
+const WINDOW_SHARE = 1 / 6;
 
 function listenerOptions(config: Config, metrics: Metrics, logger: Logger) {
   const { tls, limits } = config;

@@ -116,7 +116,11 @@ class Upload {
         const next = await frames.next();
         if (next.done === true) break;
         const charge = this.#options.account.claim();
-        await this.#take(next.value.frame, () => this.#options.account.settle(charge));
+        const { frame } = next.value;
+        await this.#take(frame, () => {
+          release(frame);
+          this.#options.account.settle(charge);
+        });
         // Ids of invalid events wait to be told: a sender that makes many and reads no ack is held back.
         await this.#until(() => this.#quarantined.length < MAX_UNTOLD || this.#failure !== undefined);
       }
@@ -282,6 +286,20 @@ const STORE_SLOW = new AppError(
     retryAfterMs: 1_000,
   },
 );
+
+/**
+ * Gives the bytes of a frame back. The layers that read the call hold on to its last message until
+ * the next one comes: a thousand quiet streams would keep a thousand batches. Small buffers may be
+ * slices of a pool and are left alone.
+ */
+function release(frame: Frame): void {
+  const bytes =
+    frame.case === "events" ? frame.value.events[0] : frame.case === "blobChunk" ? frame.value.data : undefined;
+  if (bytes !== undefined && bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength > Buffer.poolSize) {
+    bytes.buffer.transfer(0);
+  }
+  if (frame.case === "events") frame.value.events.length = 0;
+}
 
 function badFrame(message: string): AppError {
   return new AppError("invalid_argument", message, { reason: "BAD_FRAME" });

@@ -25,6 +25,7 @@ export class Appender {
   readonly #cache: SessionCache;
   readonly #limits: Limits;
   readonly #now: () => number;
+  readonly #spent: Frame[] = [];
   readonly #insertSegment: Statement;
   readonly #insertQuarantined: Statement;
   readonly #insertBlobRef: Statement;
@@ -63,6 +64,19 @@ export class Appender {
   }
 
   append(args: AppendArgs): Appended {
+    try {
+      return this.#append(args);
+    } finally {
+      this.#spent.push(args.frame);
+    }
+  }
+
+  /** Gives the frames of a group back at once: the collector sees a quarter of a megabyte as a small object. */
+  release(): void {
+    for (const frame of this.#spent.splice(0)) frame.buffer.transfer(0);
+  }
+
+  #append(args: AppendArgs): Appended {
     const events = wholeEvents(args.frame);
     if (events.length > this.#limits.batchEvents) {
       throw exhausted(

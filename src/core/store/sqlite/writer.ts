@@ -29,6 +29,7 @@ export interface WriterData {
 class Writer {
   readonly #database: Database;
   readonly #cache: SessionCache;
+  readonly #appender: Appender;
   readonly #writes: Writes;
   #dataVersion: unknown;
 
@@ -37,11 +38,12 @@ class Writer {
     if (data.create && isEmpty(this.#database)) migrateUp(this.#database, Date.now);
     checkCurrent(this.#database);
     this.#cache = new SessionCache(this.#database, Date.now);
-    this.#writes = this.#operations(data.limits);
+    this.#appender = new Appender(this.#database, this.#cache, data.limits, Date.now);
+    this.#writes = this.#operations();
   }
 
-  #operations(limits: Limits): Writes {
-    const appender = new Appender(this.#database, this.#cache, limits, Date.now);
+  #operations(): Writes {
+    const appender = this.#appender;
     const reader = new SessionReader(this.#database);
     const keys = new KeyTable(this.#database);
     const blobs = new BlobTable(this.#database);
@@ -64,11 +66,17 @@ class Writer {
   }
 
   run(group: readonly Request[]): Outcome[] {
+    const outcomes = this.#try(group);
+    this.#appender.release();
+    return outcomes;
+  }
+
+  #try(group: readonly Request[]): Outcome[] {
     try {
       return this.#commit(group);
     } catch (error) {
       if (group.length === 1) return [failed(translate(error))];
-      return group.flatMap((request) => this.run([request]));
+      return group.flatMap((request) => this.#try([request]));
     }
   }
 
