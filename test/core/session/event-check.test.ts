@@ -33,7 +33,7 @@ describe("checkEvent", () => {
   });
 
   it("never throws and never accepts damaged bytes that protobuf-es refuses or reads differently", () => {
-    const property = fc.property(anyEvent, fc.array(DAMAGE, { minLength: 1, maxLength: 3 }), (message, damages) => {
+    const property = fc.property(anyEvent, DAMAGES, (message, damages) => {
       const bytes = damages.reduce<Uint8Array>((before, damage) => damage(before), toBinary(EventSchema, message));
       const result = check(bytes);
       if ("facts" in result) {
@@ -205,15 +205,16 @@ const STRICTER =
 
 type Damage = (bytes: Uint8Array) => Uint8Array;
 
-const AT = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
+/** A place as a share of the whole. Not fc.double, which is nearly always next to 0. */
+const AT = fc.nat(9_999).map((share) => share / 10_000);
 const place = (bytes: Uint8Array, at: number) => Math.floor(at * (bytes.length + 1));
 const splice = (bytes: Uint8Array, at: number, drop: number, put: Uint8Array) =>
   Buffer.concat([bytes.subarray(0, at), put, bytes.subarray(at + drop)]);
 const DAMAGE: fc.Arbitrary<Damage> = fc.oneof(
   AT.map((at) => (bytes: Uint8Array) => bytes.slice(0, place(bytes, at))),
-  fc.tuple(AT, fc.nat(7)).map(([at, bit]) => (bytes: Uint8Array) => {
+  fc.tuple(AT, fc.integer({ min: 1, max: 255 })).map(([at, bits]) => (bytes: Uint8Array) => {
     const index = place(bytes, at);
-    return splice(bytes, index, 1, Uint8Array.of((bytes[index] ?? 0) ^ (1 << bit)));
+    return splice(bytes, index, 1, Uint8Array.of((bytes[index] ?? 0) ^ bits));
   }),
   fc.tuple(AT, fc.uint8Array({ maxLength: 6 })).map(([at, put]) => (bytes: Uint8Array) => {
     return splice(bytes, place(bytes, at), 0, put);
@@ -230,3 +231,4 @@ const DAMAGE: fc.Arbitrary<Damage> = fc.oneof(
   }),
   anyEvent.map((other) => (bytes: Uint8Array) => Buffer.concat([bytes, toBinary(EventSchema, other)])),
 );
+const DAMAGES = fc.oneof(fc.tuple(DAMAGE), fc.tuple(DAMAGE), fc.array(DAMAGE, { minLength: 2, maxLength: 3 }));

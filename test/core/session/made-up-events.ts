@@ -18,18 +18,18 @@ export const anyEvent: fc.Arbitrary<Event> = fc
   .record({
     any: anyMessage(EventSchema),
     timeMs: fc.oneof(
-      { weight: 9, arbitrary: fc.bigInt({ min: 1n, max: 2n ** 42n }) },
+      { weight: 30, arbitrary: fc.bigInt({ min: 1n, max: 2n ** 42n }) },
       { weight: 1, arbitrary: fc.constantFrom(0n, -1n, 253_402_300_799_999n, 253_402_300_800_000n, 2n ** 63n - 1n) },
     ),
     type: fc.oneof(
-      { weight: 9, arbitrary: fc.constantFrom(EventType.CLICK, EventType.TOUCH, EventType.CUSTOM) },
+      { weight: 30, arbitrary: fc.constantFrom(EventType.CLICK, EventType.TOUCH, EventType.CUSTOM) },
       { weight: 1, arbitrary: fc.constantFrom(EventType.UNSPECIFIED, EventType.DROP) },
     ),
-    named: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-    seq: fc.constantFrom(0n, 0n, 0n, 0n, 7n, 7n, 7n, 7n, 8n),
+    named: fc.oneof({ weight: 30, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+    seq: fc.oneof({ weight: 30, arbitrary: fc.constantFrom(0n, 7n) }, { weight: 1, arbitrary: fc.constant(8n) }),
     blobIds: fc.array(
       fc.oneof(
-        { weight: 20, arbitrary: fc.constantFrom("0", "a", "f").map((digit) => digit.repeat(64)) },
+        { weight: 60, arbitrary: fc.constantFrom("0", "a", "f").map((digit) => digit.repeat(64)) },
         { weight: 1, arbitrary: fc.constantFrom("", "A".repeat(64), "a".repeat(63), `${"a".repeat(64)}\n`) },
       ),
       { maxLength: 3 },
@@ -66,7 +66,7 @@ function anyValue(field: DescField): fc.Arbitrary<unknown> {
       return fc.oneof(fc.string(), fc.string({ unit: "binary", maxLength: 100 }));
     case ScalarType.DOUBLE:
       return fc.oneof(
-        { weight: 80, arbitrary: fc.double({ noNaN: true, noDefaultInfinity: true }) },
+        { weight: 300, arbitrary: fc.double({ noNaN: true, noDefaultInfinity: true }) },
         { weight: 1, arbitrary: fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY) },
       );
     case ScalarType.BOOL:
