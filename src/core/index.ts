@@ -1,12 +1,9 @@
-export { type App, type AppOptions, openApp } from "./app.ts";
-export { Keys, type Lease, type Principal } from "./auth.ts";
+// What the package `sluice` exports: the library that the daemon and the command line are edges of.
+export { type App, type AppOptions, migrateUp, migrationStatus, openApp } from "./app.ts";
 export type { BlobProgress, BlobStore, BlobWrite } from "./blobs/blobs.ts";
-export { type Clock, systemClock } from "./clock.ts";
-export { type Config, type ConfigSources, type LoadedConfig, loadConfig } from "./config.ts";
+export { type Config, type LoadedConfig, loadConfig } from "./config.ts";
 export { AppError, type ErrorCode } from "./errors.ts";
-export { openRecordings, type RecordedBlob, type RecordedEvent, type Recording } from "./import/importer.ts";
-export type { Limits } from "./limits.ts";
-export { Metrics } from "./metrics.ts";
-export { type BlobChunk, Ingest } from "./session/ingest.ts";
+export { openRecordings, type Recording } from "./import/importer.ts";
+export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export type { SessionState } from "./session/state.ts";
 export type * from "./store/store.ts";

@@ -38,11 +38,6 @@ export class Metrics implements Disposable {
     "Time from a decoded batch to its commit on disk.",
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
   );
-  readonly #commitBatches = this.#histogram(
-    "sluice_commit_batches",
-    "Batches that shared a commit.",
-    [1, 2, 4, 8, 16, 32, 64, 128, 256],
-  );
   readonly #rpc = this.#histogram(
     "sluice_rpc_seconds",
     "Duration of calls by method and Connect code; its count is the number of calls.",
@@ -130,10 +125,6 @@ export class Metrics implements Disposable {
 
   appended(seconds: number): void {
     this.#append.observe(seconds);
-  }
-
-  committed(batches: number): void {
-    this.#commitBatches.observe(batches);
   }
 
   /** `method` is the name in the schema (`sluice.v1.IngestService/Append`), never a path from a request. */

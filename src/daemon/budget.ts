@@ -94,12 +94,15 @@ export class Account implements Disposable {
   #arriving = 0;
   #unsettled = 0;
   #credit: number;
+  readonly #waited: (seconds: number) => void;
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(memory: Memory, credit: number) {
+  /** `waited` is told how long the sender was held back each time it was, in seconds. */
+  constructor(memory: Memory, credit: number, waited: (seconds: number) => void) {
     this.#memory = memory;
     this.#credit = credit;
+    this.#waited = waited;
   }
 
   set credit(bytes: number) {
@@ -109,6 +112,7 @@ export class Account implements Disposable {
 
   /** Waits until the call is within its credit and there is room for a message to arrive. One at a time. */
   async arrive(bytes: number, signal: AbortSignal): Promise<void> {
+    const begun = this.#unsettled > 0 && this.#unsettled + bytes > this.#credit ? performance.now() : undefined;
     while (this.#unsettled > 0 && this.#unsettled + bytes > this.#credit) {
       signal.throwIfAborted();
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -118,6 +122,7 @@ export class Account implements Disposable {
       await promise;
       signal.removeEventListener("abort", wake);
     }
+    if (begun !== undefined) this.#waited((performance.now() - begun) / 1000);
     this.#arriving = await this.#memory.arriving.acquire(bytes, signal);
   }
 

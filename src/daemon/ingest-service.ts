@@ -25,7 +25,7 @@ export interface IngestServiceOptions {
   readonly callDeadlineMs: number;
   /** Aborts when the daemon stops. */
   readonly shutdown: AbortSignal;
-  readonly uploads: { opened(): void; closed(): void };
+  readonly uploads: { opened(): void; closed(): void; fenced(): void };
 }
 
 type UnaryMethods = Pick<ServiceImpl<typeof IngestService>, "putBlob" | "seal" | "missingBlobs" | "getWatermark">;
@@ -54,6 +54,9 @@ export class IngestHandlers implements UnaryMethods {
         storeDeadlineMs: callDeadlineMs,
         signal: AbortSignal.any([shutdown, principal.signal, context.signal]),
       });
+    } catch (error) {
+      if (error instanceof AppError && error.reason === "FENCED") uploads.fenced();
+      throw error;
     } finally {
       uploads.closed();
     }

@@ -93,6 +93,7 @@ async function serve(flags: Flags): Promise<void> {
   for (const warning of loaded.warnings) logger.warn(warning);
   await reportSettings(config, logger);
   await using server = await Server.start({ config, logger, version: version() });
+  process.on("SIGHUP", () => void server.reload());
   logger.info({ url: server.url, store: config.store.url, blobs: config.blobs.url }, "listening");
   await stopped(server, logger, config.graceMs);
 }

@@ -15,6 +15,7 @@ import type { Metrics } from "../core/metrics.ts";
 import { readEnvelopes, readWhole } from "./body.ts";
 import { Account, type Memory } from "./budget.ts";
 import { type Call, callKey } from "./call.ts";
+import { toConnectError } from "./connect-errors.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Gate } from "./gate.ts";
 import { translateErrors } from "./interceptors.ts";
@@ -28,7 +29,7 @@ export interface RpcOptions {
   readonly windows: Windows;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Aborts when the daemon stops. */
+  /** Aborts when the daemon stops. Our own services look to it; the standard streams are ended by it here. */
   readonly shutdown: AbortSignal;
   /** The methods as they are, for JSON; and those with opaque events, for the binary encodings. */
   readonly routes: { readonly json: (router: ConnectRouter) => void; readonly binary: (router: ConnectRouter) => void };
@@ -50,14 +51,13 @@ export class RpcHandler {
   }
 
   #handlers(routes: (router: ConnectRouter) => void): ReadonlyMap<string, UniversalHandler> {
-    const { config, gate, shutdown } = this.#options;
+    const { config, gate } = this.#options;
     const router = createConnectRouter({
       readMaxBytes: config.limits.messageBytes,
       maxTimeoutMs: MAX_TIMEOUT_MS,
       acceptCompression: [compressionGzip, compressionBrotli],
       interceptors: [translateErrors],
       requestGate: (context) => gate.enter(context),
-      shutdownSignal: shutdown,
     });
     routes(router);
     return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
@@ -78,9 +78,9 @@ export class RpcHandler {
     response: NodeResponse,
     contentType: string,
   ): Promise<void> {
-    const { memory, config, deadlines, windows, metrics } = this.#options;
+    const { memory, config, deadlines, windows, metrics, shutdown } = this.#options;
     const begun = performance.now();
-    using account = new Account(memory, config.limits.messageBytes * 2);
+    using account = new Account(memory, config.limits.messageBytes * 2, (seconds) => metrics.creditWaited(seconds));
     using window = windows.enter(sessionOf(request));
     const stopped = new AbortController();
     const gone = Promise.withResolvers<void>();
@@ -100,6 +100,9 @@ export class RpcHandler {
       outcome: undefined,
       widen: () => window.widen(),
     };
+    // Our own services end by themselves, after a last answer.
+    const end = (): void => stopped.abort(toConnectError(shutdown.reason));
+    if (!handler.service.typeName.startsWith("sluice.")) shutdown.addEventListener("abort", end);
     try {
       const values = createContextValues().set(callKey, call);
       const plain = universalRequestFromNodeRequest(request, response, null, values);
@@ -112,6 +115,7 @@ export class RpcHandler {
     } catch (error) {
       this.#failed(call, error);
     } finally {
+      shutdown.removeEventListener("abort", end);
       call.lease?.[Symbol.dispose]();
       discard(request, response);
       const { outcome = "unknown" } = call;

@@ -114,6 +114,11 @@ export class Server implements AsyncDisposable {
     return this.#listener.url;
   }
 
+  /** Reads the certificate again; a broken one is told in the log and the old one goes on. */
+  async reload(): Promise<void> {
+    await this.#listener.reloadTls();
+  }
+
   /** Resolves when every connection is gone; rejects when `signal` aborts first. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#health.setDraining();
@@ -176,6 +181,7 @@ function createHandlers(app: App, { metrics, health, memory, shutdown }: Parts):
       open -= 1;
       metrics.streamClosed();
     },
+    fenced: () => metrics.streamFenced(),
   };
   const credit = (): number => {
     const share = Math.floor(memory.working.limitBytes / Math.max(1, open));

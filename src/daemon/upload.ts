@@ -49,7 +49,7 @@ export async function* serveUpload(
   const stop = (): void => upload.fail(options.signal.reason);
   options.signal.addEventListener("abort", stop, { once: true });
   try {
-    const first = await frames.next();
+    const first = await within(frames.next(), options.storeDeadlineMs, NOT_OPENED);
     if (first.done === true) return;
     yield await upload.open(first.value);
     // Never rejects; when the upload fails it may wait for a frame until the call is closed.
@@ -300,6 +300,10 @@ function release(frame: Frame): void {
   }
   if (frame.case === "events") frame.value.events.length = 0;
 }
+
+const NOT_OPENED = new AppError("deadline_exceeded", "The first frame, Open, did not come in time.", {
+  reason: "NOT_OPENED",
+});
 
 function badFrame(message: string): AppError {
   return new AppError("invalid_argument", message, { reason: "BAD_FRAME" });

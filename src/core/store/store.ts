@@ -1,4 +1,3 @@
-import type { Limits } from "../limits.ts";
 import type { SessionState } from "../session/state.ts";
 
 /**
@@ -67,11 +66,6 @@ export interface Store extends AsyncDisposable {
 
   /** Resolves if the store answers and can be written. For health checks. */
   ping(signal: AbortSignal): Promise<void>;
-}
-
-export interface StoreOptions {
-  readonly limits: Limits;
-  readonly now: () => number;
 }
 
 export interface StreamRef {

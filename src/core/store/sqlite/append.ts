@@ -25,7 +25,7 @@ export class Appender {
   readonly #cache: SessionCache;
   readonly #limits: Limits;
   readonly #now: () => number;
-  readonly #spent: Frame[] = [];
+  readonly #spent = new Set<Frame>();
   readonly #insertSegment: Statement;
   readonly #insertQuarantined: Statement;
   readonly #insertBlobRef: Statement;
@@ -67,13 +67,14 @@ export class Appender {
     try {
       return this.#append(args);
     } finally {
-      this.#spent.push(args.frame);
+      this.#spent.add(args.frame);
     }
   }
 
   /** Gives the frames of a group back at once: the collector sees a quarter of a megabyte as a small object. */
   release(): void {
-    for (const frame of this.#spent.splice(0)) frame.buffer.transfer(0);
+    for (const frame of this.#spent) frame.buffer.transfer(0);
+    this.#spent.clear();
   }
 
   #append(args: AppendArgs): Appended {

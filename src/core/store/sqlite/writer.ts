@@ -1,5 +1,6 @@
 import { isMainThread, workerData } from "node:worker_threads";
 import type { Database } from "better-sqlite3";
+import { systemClock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Limits } from "../../limits.ts";
 import { Appender } from "./append.ts";
@@ -21,6 +22,8 @@ export interface WriterData {
   readonly create: boolean;
 }
 
+const { now } = systemClock;
+
 /**
  * The only place that writes. What has gathered is one group and one transaction, so that one
  * fsync acks many batches. When the transaction fails as a whole, each request is tried in one of
@@ -35,10 +38,10 @@ class Writer {
 
   constructor(data: WriterData) {
     this.#database = openDatabase({ path: data.path, synchronous: data.synchronous, readonly: false });
-    if (data.create && isEmpty(this.#database)) migrateUp(this.#database, Date.now);
+    if (data.create && isEmpty(this.#database)) migrateUp(this.#database, now);
     checkCurrent(this.#database);
-    this.#cache = new SessionCache(this.#database, Date.now);
-    this.#appender = new Appender(this.#database, this.#cache, data.limits, Date.now);
+    this.#cache = new SessionCache(this.#database, now);
+    this.#appender = new Appender(this.#database, this.#cache, data.limits, now);
     this.#writes = this.#operations();
   }
 
@@ -52,11 +55,11 @@ class Writer {
       append: (args) => appender.append(args),
       seal: (args) => {
         this.#cache.flush();
-        const sealed = seal(this.#database, reader, args, Date.now());
+        const sealed = seal(this.#database, reader, args, now());
         this.#cache.forget();
         return sealed;
       },
-      recordBlob: (args) => blobs.record(args.project, args.blob, Date.now()),
+      recordBlob: (args) => blobs.record(args.project, args.blob, now()),
       createKey: (args) => keys.create(args),
       rotateKey: (args) => keys.rotate(args),
       revokeKey: (args) => keys.revoke(args),
