@@ -5,7 +5,8 @@ const PATIENCE_MS = 60_000;
 
 export default defineConfig({
   test: {
-    reporters: ["default", "./test/skip-reporter.ts"],
+    reporters: ["default", "./test/skip-reporter.ts", ...(process.env.CI === "true" ? ["json"] : [])],
+    outputFile: { json: "coverage/results.json" },
     testTimeout: PATIENCE_MS,
     hookTimeout: PATIENCE_MS,
     projects: [
