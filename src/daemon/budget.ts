@@ -124,6 +124,7 @@ export class Account implements Disposable {
     }
     if (begun !== undefined) this.#waited((performance.now() - begun) / 1000);
     this.#arriving = await this.#memory.arriving.acquire(bytes, signal);
+    if (this.#closed) this.arrived();
   }
 
   /** The message is whole: waits until it can be worked on. It may have unfolded to `bytes` at most. */
