@@ -1,3 +1,9 @@
+export {
+  EventSchema,
+  EventType,
+  ScreenshotPhase,
+  SelectorKind,
+} from "../wire/gen/sluice/v1/event_pb.ts";
 export type { EventInit } from "./admission.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export type { ClientClock } from "./clock.ts";

@@ -19,7 +19,6 @@ import { type Event, EventSchema, EventType, ScreenshotPhase } from "../../../sr
 
 const DATA = fileURLToPath(new URL("../../../../shared/data/agentnet/", import.meta.url));
 const there = existsSync(DATA);
-if (!there) process.stderr.write("skipped: no AgentNet recordings at ../shared/data/agentnet\n");
 const signal = AbortSignal.timeout(60_000);
 
 /** What each file holds, counted by hand from its code. */
@@ -43,7 +42,11 @@ const FILES = [
   { file: "cot/raw_example.jsonl", id: "task_example_0", steps: 15, events: 17, size: [1276, 718], list: "traj" },
 ] as const;
 
-describe.skipIf(!there)("a real AgentNet trajectory", () => {
+describe("a real AgentNet trajectory", () => {
+  beforeEach((context) => {
+    if (!there) context.skip("no AgentNet recordings at ../shared/data/agentnet");
+  });
+
   describe.each(FILES)("$file", ({ file, id, steps, events, size, list }) => {
     test("gives every action and every screenshot, and each event is one the daemon takes", async () => {
       const { recording, recorded, read, blobs } = await readOnly(join(DATA, file));
