@@ -23,7 +23,6 @@ export class DaemonProcess implements AsyncDisposable {
   /** Resolves when it has ended, with its exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
-  /** The daemon's own, also when something else runs it. */
   #pid: number | undefined;
 
   private constructor(child: ChildProcess, serving: Promise<Serving>, exited: Promise<number | null>) {
@@ -56,6 +55,11 @@ export class DaemonProcess implements AsyncDisposable {
     const daemon = DaemonProcess.spawn(options);
     await daemon.ready;
     return daemon;
+  }
+
+  /** The daemon's own process, once it serves. */
+  get pid(): number | undefined {
+    return this.#pid;
   }
 
   /** Sends the signal to the daemon, unless it has ended, and waits for the end. */

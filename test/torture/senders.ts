@@ -1,8 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { ClientError } from "../../src/client/errors.ts";
 import { type ResumeObserver, uploadResuming } from "../../src/client/resume.ts";
 import type { SourceBlob, SourceEvent, UploadObserver } from "../../src/client/source.ts";
 import { createLink } from "../../src/client/transport.ts";
-import { Wake } from "../../src/client/wake.ts";
+import { unlessAborted, Wake } from "../../src/client/wake.ts";
 import type { Journal } from "./journal.ts";
 import { blobsUpTo, type Source, sha256 } from "./source.ts";
 
@@ -13,6 +14,12 @@ export interface SendersOptions {
   readonly journal: Journal;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** The longest pause between events; 30 ms by default, 0 sends as fast as it goes. */
+  readonly pauseMs?: number;
+  /** Events alone, though they name blobs. */
+  readonly withoutBlobs?: boolean;
+  /** A connection broke or was refused. */
+  readonly onWaiting?: (error: ClientError) => void;
 }
 
 /**
@@ -25,12 +32,14 @@ export class Senders {
   /** The last seq each stream has come to. */
   readonly #ends: number[];
   readonly #moved = new Wake();
+  readonly #progressed = new Wake();
   /** The numbers of the blobs under way, by id. */
   readonly #sent = new Map<string, number>();
   /** By stream: numbers of the blobs acked. */
   readonly #stored: readonly Set<number>[];
   #stopping = false;
   acked = 0;
+  blobsAcked = 0;
   /** Acked, and then asked for again: a collector that had deleted them could not have sent them. */
   forgotten = 0;
 
@@ -39,6 +48,16 @@ export class Senders {
     this.#ends = Array.from({ length: options.streams }, () => 0);
     this.#stored = this.#ends.map(() => new Set());
     this.#running = this.#ends.map((_, stream) => this.#run(stream));
+  }
+
+  /** Events of all streams so far, acked or not. */
+  get given(): number {
+    return this.#ends.reduce((sum, end) => sum + end, 0);
+  }
+
+  /** Resolves when the next thing is acked. */
+  get progress(): Promise<void> {
+    return this.#progressed.rung;
   }
 
   /** Rejects when a stream fails. */
@@ -69,12 +88,14 @@ export class Senders {
   }
 
   async *#events(stream: number, fromSeq: number, signal: AbortSignal): AsyncGenerator<SourceEvent> {
-    const { source, random } = this.#options;
+    const { source, random, pauseMs = 30 } = this.#options;
     for (let seq = fromSeq; !signal.aborted; seq++) {
       const known = this.#ends[stream] ?? 0;
       if (seq > known) {
+        if (pauseMs > 0 && random() < 0.3) {
+          await wait(random() * pauseMs, undefined, { signal }).catch(() => undefined);
+        }
         if (this.#stopping) return;
-        if (random() < 0.3) await wait(random() * 30, undefined, { signal }).catch(() => undefined);
         this.#ends[stream] = seq;
         this.#moved.ring();
       }
@@ -83,10 +104,11 @@ export class Senders {
   }
 
   async *#blobs(stream: number, signal: AbortSignal): AsyncGenerator<SourceBlob> {
+    if (this.#options.withoutBlobs === true) return;
     for (let number = 0; !signal.aborted; number++) {
       for (let moved = this.#moved.rung; number >= blobsUpTo(this.#ends[stream] ?? 0); moved = this.#moved.rung) {
         if (this.#stopping || signal.aborted) return;
-        await Promise.race([moved, ending(signal)]);
+        await unlessAborted(moved, signal).catch(() => undefined);
       }
       if (this.#stored[stream]?.has(number) === true) continue;
       const blob = this.#options.source.blob(stream, number);
@@ -96,17 +118,18 @@ export class Senders {
   }
 
   #observer(stream: number): UploadObserver & ResumeObserver {
-    const { journal, source } = this.#options;
+    const { journal, source, onWaiting } = this.#options;
     let acked = 0;
     const ack = (durableSeq: bigint): void => {
       for (; acked < durableSeq; this.acked++) {
         acked += 1;
+        this.#progressed.ring();
         journal.event(stream, acked, sha256(source.event(stream, acked)));
       }
     };
     return {
       connecting: () => undefined,
-      waiting: () => undefined,
+      waiting: (error) => onWaiting?.(error),
       opened: ({ durableSeq }) => {
         const forgotten = Math.max(0, acked - Number(durableSeq));
         this.forgotten += forgotten;
@@ -121,16 +144,12 @@ export class Senders {
       },
       blobStored: (id) => {
         journal.blob(id);
+        this.blobsAcked += 1;
+        this.#progressed.ring();
         this.#stored[stream]?.add(this.#sent.get(id) ?? -1);
         this.#sent.delete(id);
       },
       sealed: () => undefined,
     };
   }
-}
-
-function ending(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }

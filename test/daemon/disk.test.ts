@@ -1,0 +1,127 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import type { ClientError } from "../../src/client/errors.ts";
+import { Wake } from "../../src/client/wake.ts";
+import { seeded } from "../client/recordings.ts";
+import { checkStore } from "../torture/check.ts";
+import { Journal, readJournal } from "../torture/journal.ts";
+import { Senders } from "../torture/senders.ts";
+import { Source } from "../torture/source.ts";
+import { DaemonProcess } from "./process.ts";
+
+const STREAMS = 4;
+let source: Source;
+let directory = "";
+beforeAll(async () => {
+  source = await Source.load();
+});
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "sluice-disk-"));
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+test("on a full disk senders are told to wait, ingest goes on by itself when there is room, and nothing acked is lost", {
+  timeout: 180_000,
+}, async (context) => {
+  const disk = join(directory, "disk");
+  await mkdir(disk);
+  if (!mount(disk, 64)) return context.skip("mounting a tmpfs needs root");
+  try {
+    const ballast = join(disk, "ballast");
+    await writeFile(ballast, Buffer.alloc(48 * 1024 * 1024));
+    await using daemon = await DaemonProcess.start({ directory: disk });
+    const url = await daemon.ready;
+    using journal = new Journal(directory);
+    const refused = new Wake();
+    const refusals: ClientError[] = [];
+    const onWaiting = (error: ClientError): void => {
+      refusals.push(error);
+      refused.ring();
+    };
+    const senders = new Senders({ url, source, streams: STREAMS, journal, random: seeded(1), pauseMs: 5, onWaiting });
+    // Every stream more than once: what made room for one of them did not make it for the next.
+    while (refusals.length < 4 * STREAMS) await Promise.race([refused.rung, senders.failed]);
+    for (const { code, reason, retryAfterMs } of refusals) {
+      expect({ code, reason, retryAfterMs }).toEqual({
+        code: "resource_exhausted",
+        reason: "DISK_FULL",
+        retryAfterMs: expect.any(Number),
+      });
+    }
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+
+    const { acked, blobsAcked } = senders;
+    expect(acked).toBeGreaterThan(0);
+    await rm(ballast);
+    while (senders.acked < acked + 400 || senders.blobsAcked < blobsAcked + 20)
+      await Promise.race([senders.progress, senders.failed]);
+    const ends = await senders.stop();
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+
+    await daemon.kill();
+    await using again = await DaemonProcess.start({ directory: disk });
+    const found = await checkStore(await again.ready, source, readJournal(journal.path, STREAMS), ends);
+    expect(found).toMatchObject({ lost: 0, doubled: 0, unaccounted: 0 });
+    expect(senders.forgotten).toBe(0);
+  } finally {
+    spawnSync("umount", [disk]);
+  }
+});
+
+test("on a slow disk senders wait and the daemon's memory stays where it was", {
+  timeout: 180_000,
+}, async (context) => {
+  const slow = [
+    "strace",
+    "-f",
+    "--seccomp-bpf",
+    "-o",
+    "/dev/null",
+    "-e",
+    "trace=fsync,fdatasync",
+    "-e",
+    "inject=fsync,fdatasync:delay_enter=100000",
+  ];
+  if (spawnSync("strace", [...slow.slice(1), "true"]).status !== 0)
+    return context.skip("strace is not installed or may not trace");
+  const budget = 16 * MiB;
+  const env = { SLUICE_MEMORY_BUDGET: "16MiB" };
+  await using daemon = await DaemonProcess.start({ directory, under: slow, env });
+  using journal = new Journal(directory);
+  const url = await daemon.ready;
+  const random = seeded(2);
+  const senders = new Senders({ url, source, streams: STREAMS, journal, random, pauseMs: 0, withoutBlobs: true });
+  const measure = async (until: number): Promise<{ resident: number; unacked: number }> => {
+    const most = { resident: 0, unacked: 0 };
+    while (senders.acked < until) {
+      await Promise.race([senders.progress, senders.failed]);
+      most.resident = Math.max(most.resident, await residentBytes(daemon.pid));
+      most.unacked = Math.max(most.unacked, senders.given - senders.acked);
+    }
+    return most;
+  };
+  const warm = await measure(30_000);
+  const later = await measure(120_000);
+  expect(later.resident).toBeLessThan(warm.resident + 3 * budget);
+  expect(later.unacked * EVENT_BYTES).toBeLessThan(budget);
+  const ends = await senders.stop();
+  expect(ends.reduce((sum, end) => sum + end, 0)).toBe(senders.acked);
+});
+
+/** About what the source's have. */
+const EVENT_BYTES = 1600;
+const MiB = 1024 * 1024;
+
+function mount(path: string, mebibytes: number): boolean {
+  return spawnSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", path]).status === 0;
+}
+
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
