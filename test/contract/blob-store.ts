@@ -187,6 +187,9 @@ export function blobStoreContract(
       expect(await failure(store.progress("p", chunk.id, aborted))).toMatchObject({ code: "cancelled" });
       expect(await failure(readAll(store, "p", chunk.id, aborted))).toMatchObject({ code: "cancelled" });
       expect(await failure(store.ping(aborted))).toMatchObject({ code: "cancelled" });
+      expect(await failure(store.ping(AbortSignal.abort(new Error("the caller left"))))).toMatchObject({
+        code: "cancelled",
+      });
     });
 
     test("a reader that leaves early does not hold the blob", async () => {

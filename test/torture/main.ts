@@ -46,12 +46,7 @@ if (
   const ok = checks.lost + checks.doubled + checks.unaccounted === 0 && checks.acked > 0;
   if (directory !== undefined) process.stderr.write(`the data is in ${directory}\n`);
   if (json) {
-    const machine = {
-      cpu: cpus()[0]?.model ?? "",
-      cpus: cpus().length,
-      memory_bytes: totalmem(),
-      node: process.version,
-    };
+    const machine = `${cpus().length} cores ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
     const figures = { seconds: { value: seconds, min: seconds, max: seconds, unit: "s" } };
     process.stdout.write(`${JSON.stringify({ name: "crash", machine, runs: 1, figures, checks, ok })}\n`);
   } else {

@@ -2,13 +2,20 @@ import { AppError } from "../errors.ts";
 import type { BlobWrite } from "./blobs.ts";
 import { errno } from "./partial.ts";
 
-/** Runs it; whatever it throws leaves as an AppError. */
-export async function translated<T>(run: () => Promise<T>): Promise<T> {
+/** Runs it; whatever it throws leaves as an AppError, the signal's reason as a cancellation. */
+export async function translated<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw translate(error);
+    throw signal.aborted && error === signal.reason ? cancelled(error) : translate(error);
   }
+}
+
+/** A caller may abort with anything. */
+function cancelled(reason: unknown): AppError {
+  const known = AppError.from(reason);
+  if (known.code !== "internal") return known;
+  return new AppError("cancelled", "The call was cancelled.", { reason: "CANCELLED", cause: reason });
 }
 
 const RETRY_MS = 1000;

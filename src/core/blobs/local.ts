@@ -86,10 +86,10 @@ export class LocalBlobStore implements BlobStore {
 
   async *read(project: string, id: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     const place = placeOf(this.#dir, project, id);
-    await using handle = await translated(() => this.#openPublished(place, signal));
+    await using handle = await translated(signal, () => this.#openPublished(place, signal));
     const hash = createHash("sha256");
     for (;;) {
-      const chunk = await translated(() => readChunk(handle, signal));
+      const chunk = await translated(signal, () => readChunk(handle, signal));
       if (chunk.length === 0) break;
       hash.update(chunk);
       yield chunk;
@@ -98,7 +98,7 @@ export class LocalBlobStore implements BlobStore {
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    await translated(async () => {
+    await translated(signal, async () => {
       this.#checkOpen(signal);
       const path = join(this.#dir, `.ping-${crypto.randomUUID()}`);
       try {
@@ -117,7 +117,7 @@ export class LocalBlobStore implements BlobStore {
   }
 
   #alone<T>(place: Place, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    return translated(() =>
+    return translated(signal, () =>
       this.#turns.take(place.path, signal, () => {
         this.#checkOpen(signal);
         return run();

@@ -1,0 +1,22 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+test("the demo streams the sample through a kill -9, and says that nothing was lost or doubled", async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, ["dev/demo.ts"], { cwd: ROOT });
+  for (const what of ["events", "screenshots"]) {
+    const [sent, acked, stored, ...wrong] = countsOf(stdout, what);
+    expect(sent).toBeGreaterThan(0);
+    expect([acked, stored, ...wrong]).toEqual([sent, sent, 0, 0, 0]);
+  }
+  expect(stdout).toContain("kill -9");
+});
+
+/** The numbers in the row that begins with this word. */
+function countsOf(text: string, row: string): number[] {
+  const line = text.split("\n").find((candidate) => new RegExp(`^${row}( +\\d+){6}$`).test(candidate));
+  return (line ?? "").split(/ +/).slice(1).map(Number);
+}

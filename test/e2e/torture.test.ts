@@ -1,0 +1,20 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const KILLS = 8;
+
+for (const mode of ["daemon", "collector"]) {
+  test(`killed -9 ${KILLS} times under load, the ${mode} loses and doubles nothing`, async () => {
+    const args = ["test/torture/main.ts", "crash", "--kills", String(KILLS), "--mode", mode, "--seed", "1", "--json"];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });
+    const report: unknown = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+    expect(report).toMatchObject({
+      name: "crash",
+      ok: true,
+      checks: { kills: KILLS, lost: 0, doubled: 0, unaccounted: 0 },
+    });
+  });
+}
