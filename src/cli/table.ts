@@ -65,7 +65,7 @@ export function shorten(text: string, width: number): string {
 }
 
 /** Columns a text takes on a terminal: two for what East Asian scripts and emoji fill. */
-export function displayWidth(text: string): number {
+function displayWidth(text: string): number {
   if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
   for (const { segment } of SEGMENTER.segment(text)) width += WIDE.test(segment) ? 2 : 1;

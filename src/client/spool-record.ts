@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 
 /** A record is its length (u32, little endian), a crc32 of seq and bytes (u32), and the bytes. */
-export const RECORD_HEADER = 8;
+const RECORD_HEADER = 8;
 
 export function recordBytes(event: Uint8Array): number {
   return RECORD_HEADER + event.length;

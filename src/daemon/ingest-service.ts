@@ -110,7 +110,7 @@ function refOf(message: StreamRefMessage | undefined, context: HandlerContext): 
   return { project: resolveProject(principalOf(context), project), session, stream };
 }
 
-export function chunkOf(chunk: BlobChunk | undefined) {
+function chunkOf(chunk: BlobChunk | undefined) {
   const { blobId = "", size = 0n, offset = 0n, data = new Uint8Array(), mediaType = "" } = chunk ?? {};
   return { id: blobId, size: Number(size), offset: Number(offset), data, mediaType };
 }

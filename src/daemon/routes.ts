@@ -17,7 +17,7 @@ export interface Handlers {
   readonly health: Health;
 }
 
-export const SERVICES = [IngestService, SessionsService, KeysService] as const;
+const SERVICES = [IngestService, SessionsService, KeysService] as const;
 
 /** What the port serves in the binary encodings: events stay the bytes they are. */
 export function binaryRoutes({ ingest, sessions, ...handlers }: Handlers): (router: ConnectRouter) => void {

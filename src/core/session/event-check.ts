@@ -15,7 +15,7 @@ export interface EventFacts {
 }
 
 /** Why an event is invalid. `path` is empty for the event as a whole. Never holds a value of the event. */
-export interface Flaw {
+interface Flaw {
   readonly path: string;
   readonly reason: string;
 }

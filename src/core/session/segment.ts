@@ -48,7 +48,7 @@ export function eventsOf(frame: Uint8Array): (Uint8Array | undefined)[] {
 }
 
 /** How a segment's bytes are encoded: 0 as they are, 1 zstd with a checksum. */
-export type Encoding = 0 | 1;
+type Encoding = 0 | 1;
 
 export interface Packed {
   readonly encoding: Encoding;
