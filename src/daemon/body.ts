@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import type { Readable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Account } from "./budget.ts";
 import type { CallWatch } from "./deadlines.ts";
@@ -21,7 +22,7 @@ export async function* readEnvelopes(
   request: IncomingMessage | Http2ServerRequest,
   options: BodyOptions,
 ): AsyncGenerator<Uint8Array> {
-  const source = new Source(request, options.signal);
+  const source = new Source(rawOf(request), options.signal);
   const header = new Uint8Array(HEADER);
   for (;;) {
     options.watch.begunAt = undefined;
@@ -58,7 +59,7 @@ export async function* readWhole(
   if (declared > options.messageBytes) throw tooLarge(declared, options.messageBytes);
   await options.account.arrive(declared + OVERHEAD, options.signal);
   begin(options);
-  const source = new Source(request, options.signal);
+  const source = new Source(rawOf(request), options.signal);
   // One byte more than may come, to notice that it did.
   const whole = new Uint8Array(declared + 1);
   const size = await source.fill(whole, () => undefined);
@@ -87,12 +88,17 @@ function tooLarge(bytes: number, limit: number): ConnectError {
   return new ConnectError(`the message has ${bytes} bytes; the limit is ${limit}`, Code.ResourceExhausted);
 }
 
+/** An HTTP/2 request is a second buffer around its stream, and its stream is all there is to read. */
+function rawOf(request: IncomingMessage | Http2ServerRequest): Readable {
+  return "stream" in request ? request.stream : request;
+}
+
 /**
  * Copies bytes out of a request as they come, into the buffer that waits for them. Between two
  * buffers the request is paused: what is not asked for stays with the sender, behind flow control.
  */
 class Source {
-  readonly #request: IncomingMessage | Http2ServerRequest;
+  readonly #request: Readable;
   #target: Uint8Array | undefined;
   #filled = 0;
   #rest: Uint8Array | undefined;
@@ -100,7 +106,7 @@ class Source {
   #failed: unknown;
   #wake: (() => void) | undefined;
 
-  constructor(request: IncomingMessage | Http2ServerRequest, signal: AbortSignal) {
+  constructor(request: Readable, signal: AbortSignal) {
     this.#request = request;
     request.pause();
     request.on("data", (chunk: Buffer) => this.#take(chunk));

@@ -8,6 +8,7 @@ import { FailedAuthThrottle, RateLimiter } from "../core/rate-limit.ts";
 import type { Scope } from "../core/store/store.ts";
 import { type Call, callOf } from "./call.ts";
 import { toConnectError } from "./connect-errors.ts";
+import { codeName } from "./interceptors.ts";
 import { isLoopbackAddress } from "./loopback.ts";
 
 export interface GateOptions {
@@ -41,8 +42,8 @@ export class Gate {
 
   /** Fits Connect's requestGate. Sets the call's lease. */
   async enter(context: HandlerContext): Promise<void> {
+    const call = callOf(context);
     try {
-      const call = callOf(context);
       const scope = SCOPES.get(context.service.typeName);
       if (scope === undefined) {
         this.#rate.take(call.remoteAddress);
@@ -54,7 +55,9 @@ export class Gate {
       call.lease = this.#counted(lease, call);
       requireScope(lease.principal, scope);
     } catch (error) {
-      throw toConnectError(error);
+      const refusal = toConnectError(error);
+      call.outcome = codeName(refusal.code);
+      throw refusal;
     }
   }
 

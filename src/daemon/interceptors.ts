@@ -41,6 +41,6 @@ async function* watched(
 }
 
 /** A code as metrics and logs have it: "resource_exhausted". */
-function codeName(code: Code): string {
+export function codeName(code: Code): string {
   return (Code[code] ?? "unknown").replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
 }

@@ -157,11 +157,12 @@ function sessionOf(request: NodeRequest): Http2Session | undefined {
 
 /** A call that was answered before its body was read: what the caller still sends goes nowhere. */
 function discard(request: NodeRequest, response: NodeResponse): void {
-  if (request.complete) return;
   if ("stream" in request) {
-    if (!request.stream.closed) request.stream.close(constants.NGHTTP2_NO_ERROR);
+    const { stream } = request;
+    if (!stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
     return;
   }
+  if (request.complete) return;
   if (!response.writableFinished) request.destroy();
   else request.resume().on("error", ignored).socket.destroySoon();
 }

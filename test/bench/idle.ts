@@ -44,6 +44,9 @@ function frame(value: MessageInitShape<typeof UploadRequestSchema>["frame"]): Up
 const material = mode === "streams" ? benchEvents("real") : [];
 const perConnection = mode === "streams" ? 20 : 1;
 const managers = Array.from({ length: Math.ceil(count / perConnection) }, () => new Http2SessionManager(url));
+// As gRPC clients do: no call before the server has said what its windows are.
+await Promise.all(managers.map((manager) => manager.connect()));
+await new Promise((resolve) => setTimeout(resolve, 500));
 let settled = 0;
 await Promise.allSettled(
   Array.from({ length: count }, async (_, index) => {

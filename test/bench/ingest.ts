@@ -1,11 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { figure, type Report, until } from "./figures.ts";
 import { blobLimit, fillStore, fresh, fsyncMs, packLimit } from "./limits.ts";
 import type { Load, LoadResult } from "./load.ts";
@@ -20,6 +21,7 @@ const MIB = 1024 * 1024;
  */
 export async function ingest(runs: number, note: (line: string) => void): Promise<Report> {
   const dir = await mkdtemp(join(tmpdir(), "sluice-bench-"));
+  await layOut(join(dir, "package"));
   const seen = new Map<string, number[]>();
   const add = (name: string, value: number): number => {
     seen.set(name, [...(seen.get(name) ?? []), value]);
@@ -74,7 +76,7 @@ async function round(dir: string, add: Add): Promise<void> {
   }
   add("limit_blobs", await blobLimit(await fresh(join(dir, "limit")), 600));
   {
-    await using plain = await start("plain", []);
+    await using plain = await start(here("plain-server.ts"), []);
     for (const kind of ["real", "random"] as const)
       add(`limit_connect_${kind}`, await eventsPerSecond(plain, 16, kind));
     add("limit_connect_blobs", await megabytesPerSecond(plain));
@@ -160,14 +162,23 @@ interface Served extends AsyncDisposable {
   readonly url: string;
 }
 
-function daemon(data: string): Promise<Served> {
-  const flags = ["--listen", "127.0.0.1:0", "--store", `sqlite:${data}/sluice.db`, "--blobs", `file:${data}/blobs`];
-  return start("daemon", flags);
+/** The package as it ships: built, without the sources that Node would have to strip first. */
+async function layOut(dir: string): Promise<void> {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  await mkdir(dir);
+  await promisify(execFile)("tsc", ["-p", join(root, "tsconfig.build.json"), "--outDir", join(dir, "dist")]);
+  // Not a link: Node would take a script for the file it is linked to, beside which are the sources.
+  await cp(join(root, "bin"), join(dir, "bin"), { recursive: true });
+  for (const part of ["migrations", "package.json", "node_modules"]) await symlink(join(root, part), join(dir, part));
 }
 
-async function start(what: "daemon" | "plain", flags: readonly string[]): Promise<Served> {
-  const script =
-    what === "plain" ? here("plain-server.ts") : fileURLToPath(new URL("../../bin/sluiced.js", import.meta.url));
+/** The daemon of the package laid out beside `data`. */
+function daemon(data: string): Promise<Served> {
+  const flags = ["--listen", "127.0.0.1:0", "--store", `sqlite:${data}/sluice.db`, "--blobs", `file:${data}/blobs`];
+  return start(join(dirname(data), "package", "bin", "sluiced.js"), flags);
+}
+
+async function start(script: string, flags: readonly string[]): Promise<Served> {
   const child = spawn(process.execPath, [script, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   const url = await listening(child);
   return {

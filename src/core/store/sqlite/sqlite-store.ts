@@ -55,8 +55,8 @@ export class SqliteStore implements Store {
     const reader = new ThreadClient<Reads>(`./reader${EXTENSION}`, reading);
     const writing: WriterData = { path, limits, create, synchronous };
     const writer = new ThreadClient<Writes>(`./writer${EXTENSION}`, writing);
-    if (create) await writer.start();
-    await reader.start();
+    // Only what is needed to know that the store is sound: the other thread starts with its first call.
+    await (create ? writer : reader).start();
     return new SqliteStore(writer, reader);
   }
 
