@@ -17,9 +17,14 @@ export async function main(args: readonly string[]): Promise<void> {
     await serve(flags);
   } catch (error) {
     const failure = error instanceof CommanderError ? usage(error) : AppError.from(error);
-    logger.fatal({ err: failure }, failure.message);
+    logger.fatal(failure.code === "internal" ? { err: failure } : whatHappened(failure), failure.message);
     process.exitCode = EXIT_CODES.get(failure.code) ?? 1;
   }
+}
+
+/** Whoever starts the daemon can mend it, and needs no stack for that. */
+function whatHappened({ code, reason, metadata, cause }: AppError): Record<string, unknown> {
+  return { code, reason, ...metadata, ...(cause instanceof Error && { cause: cause.message }) };
 }
 
 /** As the command line's: usage 2, no store 10, locked 11, not allowed 12. */
