@@ -35,7 +35,8 @@ export async function* readEnvelopes(
     options.watch.begunAt = undefined;
     await options.account.arrive(length + OVERHEAD, options.signal);
     begin(options);
-    const message = new Uint8Array(HEADER + length);
+    // Not zeroed, as it is filled or thrown away.
+    const message = Buffer.allocUnsafeSlow(HEADER + length);
     message.set(header);
     if ((await source.fill(message.subarray(HEADER), () => undefined)) < length) throw incomplete();
     options.watch.begunAt = undefined;

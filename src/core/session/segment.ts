@@ -14,7 +14,8 @@ const HOLE = 0xffff_ffff;
 export function frameOf(events: readonly (Uint8Array | undefined)[]): Frame {
   const header = 4 + events.length * 4;
   const size = events.reduce((sum, event) => sum + (event?.length ?? 0), header);
-  const frame = new Uint8Array(size);
+  // Not zeroed: every byte is written below. Not from the pool: a frame is handed to another thread.
+  const frame = Buffer.allocUnsafeSlow(size);
   const view = new DataView(frame.buffer);
   view.setUint32(0, events.length, true);
   let at = header;
