@@ -257,7 +257,7 @@ export function blobStoreContract(
       timeout: 60_000,
     }, async () => {
       await using fixture = await open({ maxBytes });
-      const cuts = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 5 });
+      const cuts = fc.array(fc.integer({ min: 500, max: 30_000 }), { minLength: 1, maxLength: 5 });
       await fc.assert(
         fc.asyncProperty(
           fc.array(cuts, { minLength: 2, maxLength: 5 }),

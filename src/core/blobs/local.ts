@@ -180,12 +180,15 @@ export class LocalBlobStore implements BlobStore {
       await partial.remove();
       throw error;
     }
-    await partial.close();
-    await this.#directories.ensure(place.dir);
-    await rename(place.partial, place.path);
-    // The directory the name left is not fsynced: a name that a power cut brings back is not looked
-    // at while the blob is published.
-    await this.#directories.sync(place.dir);
+    try {
+      await this.#directories.ensure(place.dir);
+      await rename(place.partial, place.path);
+      // The directory the name left is not fsynced: a name that a power cut brings back is not looked
+      // at while the blob is published.
+      await Promise.all([this.#directories.sync(place.dir), partial.close()]);
+    } finally {
+      await partial.close();
+    }
     return stored(chunk.size);
   }
 
