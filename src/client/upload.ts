@@ -50,6 +50,8 @@ const ENDING_TIMEOUT_MS = 2_000;
 const DEFAULT_MESSAGE_BYTES = 4 * 1024 * 1024;
 const DEFAULT_BLOB_BYTES = 256 * 1024 * 1024;
 /** With less room than this (or a quarter of the credit), a blob waits for more. */
+/** Batches of events in a row while a blob waits. */
+const EVENTS_PER_BLOB = 8;
 const SMALLEST_CHUNK = 16 * 1024;
 
 class Upload {
@@ -62,6 +64,7 @@ class Upload {
   readonly #silence: Silence;
   readonly #call = new AbortController();
   readonly #tasks: Promise<void>[] = [];
+  #eventRun = 0;
   #phase: Phase = "opening";
   #failure: ClientError | undefined;
   #events: EventLane | undefined;
@@ -197,8 +200,11 @@ class Upload {
 
   #nextFrame(): Frame | undefined {
     if (this.#phase !== "sending") return undefined;
-    if (this.#wantsEvents()) return this.#eventFrame();
-    return this.#blobFrame() ?? this.#sealFrame();
+    if (!this.#wantsEvents()) return this.#blobFrame() ?? this.#sealFrame();
+    // A source that always has a full batch must not keep blobs from ever being sent.
+    const blob = this.#eventRun < EVENTS_PER_BLOB ? undefined : this.#blobFrame();
+    this.#eventRun = blob === undefined ? this.#eventRun + 1 : 0;
+    return blob ?? this.#eventFrame();
   }
 
   /** There is a full batch, or a smaller one while nothing is under way or no more will come. */

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { Keys } from "./auth.ts";
 import type { BlobStore } from "./blobs/blobs.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -34,7 +33,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
   await using opened = new AsyncDisposableStack();
   const { clock = systemClock, logger } = options;
   const store = opened.use(await openStore(config, options));
-  const blobs = opened.use(await openBlobs(config, options));
+  const blobs = opened.use(await openBlobs(config));
   const onFailure = (err: AppError): void => logger?.warn({ err }, "keys could not be read again");
   const keys = opened.use(new Keys({ store, clock, onFailure }));
   const resources = opened.move();
@@ -47,10 +46,9 @@ async function openStore(config: Config, options: AppOptions): Promise<Store & A
   return await SqliteStore.open({ path: config.store.path, limits: config.limits, create, synchronous });
 }
 
-async function openBlobs(config: Config, { create }: AppOptions): Promise<BlobStore & AsyncDisposable> {
+async function openBlobs(config: Config): Promise<BlobStore & AsyncDisposable> {
   const { LocalBlobStore } = await import("./blobs/local.ts");
-  if (create) await mkdir(config.blobs.path, { recursive: true, mode: 0o700 });
-  return await LocalBlobStore.open({ dir: config.blobs.path });
+  return await LocalBlobStore.open({ dir: config.blobs.path, maxBytes: config.limits.blobBytes });
 }
 
 /** Makes this process the store's only daemon. Fails with `locked` STORE_LOCKED, naming the one there is. */

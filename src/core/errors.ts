@@ -45,6 +45,13 @@ export class AppError extends Error {
     this.retryAfterMs = detail.retryAfterMs;
   }
 
+  /** Why a call ends whose signal has aborted: whatever the reason is, it is no failure of ours. */
+  static aborted(signal: AbortSignal): AppError {
+    const known = AppError.from(signal.reason);
+    if (known.code !== "internal") return known;
+    return new AppError("cancelled", "The call was cancelled.", { reason: "CANCELLED", cause: signal.reason });
+  }
+
   /** Total: anything thrown becomes an AppError, with the original as its cause. */
   static from(error: unknown): AppError {
     if (error instanceof AppError) return error;

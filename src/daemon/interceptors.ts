@@ -1,31 +1,39 @@
 import { Code, type Interceptor, type StreamResponse } from "@connectrpc/connect";
+import type { Logger } from "../core/log.ts";
 import { callKey } from "./call.ts";
 import { toConnectError } from "./connect-errors.ts";
 
-/** Turns what handlers throw into what callers see, and notes how each call ended. */
-export const translateErrors: Interceptor = (next) => async (request) => {
-  const call = request.contextValues.get(callKey);
-  const failed = (error: unknown) => {
-    const translated = toConnectError(error);
-    if (call !== undefined) call.outcome = codeName(translated.code);
-    return translated;
-  };
-  try {
-    const response = await next(request);
-    if (!response.stream) {
-      if (call !== undefined) call.outcome = "ok";
-      return response;
-    }
-    return {
-      ...response,
-      message: watched(response.message, failed, () => {
-        if (call !== undefined) call.outcome = "ok";
-      }),
+/**
+ * Turns what handlers throw into what callers see, and notes how each call ended. Of what is our
+ * own fault the caller learns nothing but that; the cause is for the log.
+ */
+export function translateErrors(logger: Logger): Interceptor {
+  return (next) => async (request) => {
+    const call = request.contextValues.get(callKey);
+    const failed = (error: unknown) => {
+      const translated = toConnectError(error);
+      if (translated.code === Code.Internal)
+        logger.error({ err: translated.cause, method: request.method.name }, "a call failed");
+      if (call !== undefined) call.outcome = codeName(translated.code);
+      return translated;
     };
-  } catch (error) {
-    throw failed(error);
-  }
-};
+    try {
+      const response = await next(request);
+      if (!response.stream) {
+        if (call !== undefined) call.outcome = "ok";
+        return response;
+      }
+      return {
+        ...response,
+        message: watched(response.message, failed, () => {
+          if (call !== undefined) call.outcome = "ok";
+        }),
+      };
+    } catch (error) {
+      throw failed(error);
+    }
+  };
+}
 
 async function* watched(
   messages: StreamResponse["message"],

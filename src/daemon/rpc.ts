@@ -51,12 +51,12 @@ export class RpcHandler {
   }
 
   #handlers(routes: (router: ConnectRouter) => void): ReadonlyMap<string, UniversalHandler> {
-    const { config, gate } = this.#options;
+    const { config, gate, logger } = this.#options;
     const router = createConnectRouter({
       readMaxBytes: config.limits.messageBytes,
       maxTimeoutMs: MAX_TIMEOUT_MS,
       acceptCompression: [compressionGzip, compressionBrotli],
-      interceptors: [translateErrors],
+      interceptors: [translateErrors(logger)],
       requestGate: (context) => gate.enter(context),
     });
     routes(router);

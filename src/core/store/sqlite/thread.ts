@@ -61,12 +61,12 @@ export class ThreadClient<Ops extends Operations<Ops>> implements AsyncDisposabl
     signal: AbortSignal,
     transfer: readonly TransferListItem[] = [],
   ): Promise<Awaited<ReturnType<Ops[K]>>> {
-    signal.throwIfAborted();
+    if (signal.aborted) throw AppError.aborted(signal);
     const worker = await this.start();
     const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<Ops[K]>>>();
     const id = this.#nextId++;
     this.#waiting.set(id, { resolve, reject });
-    const abort = (): void => this.#settle(id, (call) => call.reject(AppError.from(signal.reason)));
+    const abort = (): void => this.#settle(id, (call) => call.reject(AppError.aborted(signal)));
     signal.addEventListener("abort", abort, { once: true });
     try {
       worker.postMessage({ id, name, args }, transfer);
