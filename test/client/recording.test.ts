@@ -40,6 +40,22 @@ test("a recording with blobs arrives whole, in order, once, and is sealed", asyn
   expect(daemon.batches).toBeLessThan(50);
 });
 
+test("a blob has its turn although there is always a batch of events to send", async () => {
+  await using daemon = await StrictDaemon.start();
+  const blob = blobOf(randomBytes(100_000));
+  const limit = 200_000;
+  let sent = 0;
+  const endless: Recording["events"] = async function* () {
+    // Ends when the blob is stored; the limit is for when it never is.
+    for (; sent < limit && daemon.blobs.get(blob.id)?.stored !== true; sent++) {
+      yield { seq: BigInt(sent + 1), event: eventOf(sent, 1_000), blobs: [] };
+    }
+  };
+  await upload(daemon, recordingOf("s1", [], { events: endless, blobs: [blob] }));
+  expect(daemon.blobs.get(blob.id)?.stored).toBe(true);
+  expect(sent).toBeLessThan(limit);
+});
+
 test("the same recording again sends nothing and gets the same seal", async () => {
   await using daemon = await StrictDaemon.start();
   const recording = recordingOf("s1", eventsOf(30), { blobs: [blobOf(randomBytes(5_000))], seal: true });
