@@ -32,7 +32,10 @@ export interface LoadResult {
 
 async function run(load: Load): Promise<LoadResult> {
   const transports = Array.from({ length: Math.min(load.streams, 4) }, () =>
-    createGrpcTransport({ baseUrl: load.url, nodeOptions: { settings: { initialWindowSize: 1 << 20 } } }),
+    createGrpcTransport({
+      baseUrl: load.url,
+      nodeOptions: { maxSessionMemory: 1_000, settings: { initialWindowSize: 1 << 20 } },
+    }),
   );
   const material = load.kind === "blobs" ? [] : benchEvents(load.kind);
   const latencies: number[] = [];

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -36,6 +36,13 @@ describe("SqliteStore", () => {
     }
     await using store = await open(path, false);
     expect(await store.readWatermark(ref, never)).toEqual({ durableSeq: 10n, sealed: false });
+  });
+
+  it("lets nobody but its owner read what is stored", async () => {
+    const path = join(dir, "sluice.db");
+    await using store = await open(path);
+    await append(store, 1, 1);
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
   it("notices what another process on the same file has committed", async () => {

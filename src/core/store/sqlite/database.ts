@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import { AppError } from "../../errors.ts";
@@ -25,6 +25,8 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
       });
     }
     mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    // The files SQLite puts beside it take its mode.
+    closeSync(openSync(options.path, "a", 0o600));
   }
   return translating(() => {
     const database = new Database(options.path, { readonly: options.readonly, timeout: BUSY_MS });
