@@ -110,8 +110,10 @@ export class RpcHandler {
       const read = isStreaming(contentType) ? readEnvelopes : readWhole;
       const body = plain.method === "POST" ? read(request, options) : nothing();
       const answer = await handler({ ...plain, body, signal: AbortSignal.any([plain.signal, stopped.signal]) });
-      // An HTTP/1.1 response does not emit the event that connect-node waits for.
-      await Promise.race([universalResponseToNodeResponse(answer, response), gone.promise]);
+      if (handler.method.methodKind === "unary") watch.answeringSince = performance.now();
+      // What connect-node waits for never comes: no response of Node emits "end".
+      const written = universalResponseToNodeResponse(answer, response);
+      await Promise.race([written, gone.promise, handedOver(response)]);
     } catch (error) {
       this.#failed(call, error);
     } finally {
@@ -153,6 +155,18 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function sessionOf(request: NodeRequest): Http2Session | undefined {
   return "stream" in request ? request.stream.session : undefined;
+}
+
+/**
+ * Resolves when the last byte of an HTTP/2 answer, trailers included, is with the connection. The
+ * stream itself is open until the caller has ended its side, which some never do. HTTP/1.1 tells
+ * with `close`.
+ */
+function handedOver(response: NodeResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  // Those who were to send the trailers have done so by then.
+  if ("stream" in response) response.stream.once("wantTrailers", () => setImmediate(resolve));
+  return promise;
 }
 
 /** A call that was answered before its body was read: what the caller still sends goes nowhere. */
