@@ -45,7 +45,7 @@ export const configSchema = z
     /** How long a stopping daemon finishes what is in hand. */
     graceMs: duration("25s"),
     /** Bytes of frames all streams together may hold in memory. */
-    memoryBudget: bytes(48 * MiB, { min: 8 * MiB, max: 1024 * GiB }),
+    memoryBudget: bytes(32 * MiB, { min: 8 * MiB, max: 1024 * GiB }),
     limits: z.strictObject({
       messageBytes: bytes(DEFAULT_LIMITS.messageBytes, { min: 64 * KiB, max: GiB }),
       eventBytes: bytes(DEFAULT_LIMITS.eventBytes, { min: KiB, max: GiB }),

@@ -39,7 +39,7 @@ describe("defaults", () => {
       streamIdleMs: 3_600_000,
     });
     expect(values.graceMs).toBe(25_000);
-    expect(values.memoryBudget).toBe(48 * 1024 * 1024);
+    expect(values.memoryBudget).toBe(32 * 1024 * 1024);
     expect([...new Set(origins.values())]).toEqual(["default"]);
     expect(warnings).toEqual([]);
   });
