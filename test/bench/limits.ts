@@ -12,7 +12,7 @@ import { batchOf, benchEvents, blobOf, type Kind } from "./material.ts";
 export function packLimit(dir: string, kind: Kind, batches: number, batch: number): number {
   const material = benchEvents(kind);
   const database = new Database(join(dir, "limit.db"));
-  for (const pragma of ["page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 2048"]) {
+  for (const pragma of ["page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 512"]) {
     database.pragma(pragma);
   }
   database.exec("CREATE TABLE segments (key INTEGER PRIMARY KEY, stream INTEGER, first INTEGER, payload BLOB)");

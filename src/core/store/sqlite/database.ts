@@ -13,8 +13,9 @@ export interface DatabaseOptions {
 }
 
 /**
- * Opens the database file with the settings every connection has. Pages of 8 KiB and a checkpoint
- * every 16 MiB of log stored real batches fastest of 4, 8 and 16 KiB by 4, 16 and 64 MiB.
+ * Opens the database file with the settings every connection has. Pages of 8 KiB stored real
+ * batches faster than 4 KiB; a checkpoint every 4 MiB of log costs 2% of throughput against one
+ * every 16 MiB, and keeps commits waiting a quarter as long each time.
  * Fails with `no_store` NO_STORE when a file opened for reading is not there.
  */
 export function openDatabase(options: DatabaseOptions): Database.Database {
@@ -35,7 +36,7 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
     database.pragma("page_size = 8192");
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${options.synchronous}`);
-    database.pragma("wal_autocheckpoint = 2048");
+    database.pragma("wal_autocheckpoint = 512");
     database.pragma("journal_size_limit = 67108864");
     database.pragma("cache_size = -16384");
     return database;
