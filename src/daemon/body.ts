@@ -119,9 +119,14 @@ class Source {
       if (!this.#ended) this.#failed ??= error;
       this.#wake?.();
     };
+    const gone = (): void => fail(new ConnectError("the caller went away", Code.Canceled));
     request.on("error", fail);
-    request.on("close", () => fail(new ConnectError("the caller went away", Code.Canceled)));
+    request.on("close", gone);
     signal.addEventListener("abort", () => fail(signal.reason));
+    // What came while the caller was being identified comes no more: an empty body's end, a reset.
+    this.#ended = request.readableEnded;
+    if (signal.aborted) fail(signal.reason);
+    else if (request.destroyed) gone();
   }
 
   /** Fills `target` and returns how much it got: less only at the end. `onFirst` is called at the first byte. */
