@@ -5,7 +5,7 @@ import { ErrorInfoSchema, RetryInfoSchema } from "../wire/gen/google/rpc/error_d
 
 /** Any failure as callers see it: a Connect code, a message, ErrorInfo, and RetryInfo where waiting helps. */
 export function toConnectError(error: unknown): ConnectError {
-  if (error instanceof ConnectError) return error;
+  if (error instanceof ConnectError) return completed(error);
   const known = AppError.from(error);
   const details: OutgoingDetail[] = [
     detail(ErrorInfoSchema, { reason: known.reason, domain: "sluice", metadata: { ...known.metadata } }),
@@ -17,6 +17,28 @@ export function toConnectError(error: unknown): ConnectError {
   }
   return new ConnectError(known.message, CODES[known.code], undefined, details, known);
 }
+
+/**
+ * Gives an error the library made the ErrorInfo that all errors have. One about a message that can't
+ * be read is `internal` there, though the fault is the caller's.
+ */
+function completed(error: ConnectError): ConnectError {
+  if (error.findDetails(ErrorInfoSchema).length > 0) return error;
+  if (error.code === Code.Internal && error.rawMessage.startsWith("parse binary: ")) {
+    // In place: the library tells the caller this very object.
+    Object.assign(error, { code: Code.InvalidArgument });
+  }
+  const reason = REASONS.get(error.code) ?? "PROTOCOL_ERROR";
+  error.details.push(detail(ErrorInfoSchema, { reason, domain: "sluice" }));
+  return error;
+}
+
+const REASONS: ReadonlyMap<Code, string> = new Map([
+  [Code.InvalidArgument, "BAD_MESSAGE"],
+  [Code.ResourceExhausted, "MESSAGE_TOO_LARGE"],
+  [Code.DeadlineExceeded, "DEADLINE_EXCEEDED"],
+  [Code.Canceled, "CANCELLED"],
+]);
 
 type OutgoingDetail = { desc: DescMessage; value: MessageInitShape<DescMessage> };
 

@@ -1,4 +1,4 @@
-import { Code, type Interceptor, type StreamResponse } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext, type Interceptor, type StreamResponse } from "@connectrpc/connect";
 import type { Logger } from "../core/log.ts";
 import { callKey } from "./call.ts";
 import { toConnectError } from "./connect-errors.ts";
@@ -33,6 +33,21 @@ export function translateErrors(logger: Logger): Interceptor {
       throw failed(error);
     }
   };
+}
+
+/**
+ * What fails before a handler is called, such as reading a unary message, passes no interceptor. The
+ * call's signal aborts with it, before the caller is told.
+ */
+export function noteEarlyFailure(context: HandlerContext): void {
+  const { signal, values } = context;
+  const note = (): void => {
+    if (!(signal.reason instanceof ConnectError)) return;
+    const { code } = toConnectError(signal.reason);
+    const call = values.get(callKey);
+    if (call !== undefined) call.outcome ??= codeName(code);
+  };
+  signal.addEventListener("abort", note, { once: true });
 }
 
 async function* watched(

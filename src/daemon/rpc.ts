@@ -18,7 +18,8 @@ import { type Call, callKey } from "./call.ts";
 import { toConnectError } from "./connect-errors.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Gate } from "./gate.ts";
-import { translateErrors } from "./interceptors.ts";
+import { noteEarlyFailure, translateErrors } from "./interceptors.ts";
+import { strictJson } from "./strict-json.ts";
 import type { Windows } from "./windows.ts";
 
 export interface RpcOptions {
@@ -56,8 +57,12 @@ export class RpcHandler {
       readMaxBytes: config.limits.messageBytes,
       maxTimeoutMs: MAX_TIMEOUT_MS,
       acceptCompression: [compressionGzip, compressionBrotli],
+      jsonOptions: strictJson(config.limits.depth),
       interceptors: [translateErrors(logger)],
-      requestGate: (context) => gate.enter(context),
+      requestGate: (context) => {
+        noteEarlyFailure(context);
+        return gate.enter(context);
+      },
     });
     routes(router);
     return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
