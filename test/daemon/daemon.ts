@@ -10,7 +10,7 @@ import { createGrpcTransport, type GrpcTransportOptions, Http2SessionManager } f
 import { expect, vi } from "vitest";
 import type { Scope } from "../../src/core/store/store.ts";
 import { ErrorInfoSchema, RetryInfoSchema } from "../../src/wire/gen/google/rpc/error_details_pb.ts";
-import { IngestService } from "../../src/wire/gen/sluice/v1/ingest_pb.ts";
+import { type AppendResponse, IngestService } from "../../src/wire/gen/sluice/v1/ingest_pb.ts";
 import { SessionsService } from "../../src/wire/gen/sluice/v1/sessions_pb.ts";
 import { opaqueAppend, opaqueReadEvents } from "../../src/wire/opaque.ts";
 import { events } from "../fixtures.ts";
@@ -31,6 +31,8 @@ export class TestDaemon implements AsyncDisposable {
   readonly directory: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #links: Link[] = [];
+  /** Presented by what looks at the daemon from outside, once nobody is let in without. */
+  key: string | undefined;
   #process: DaemonProcess;
   #url: string;
 
@@ -102,7 +104,8 @@ export class TestDaemon implements AsyncDisposable {
   }
 
   async metrics(): Promise<ReadonlyMap<string, number>> {
-    const response = await fetch(`${this.url}/metrics`);
+    const headers = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
+    const response = await fetch(`${this.url}/metrics`, { headers });
     const text = await response.text();
     if (!response.ok) throw new Error(`/metrics: ${response.status} ${text}`);
     const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
@@ -117,12 +120,10 @@ export class TestDaemon implements AsyncDisposable {
    */
   async expectWell(): Promise<void> {
     await eventually(async () => expect(await this.#held()).toEqual({ budget: 0, streams: 0 }));
-    using link = this.link();
-    const ref = { session: `well-${crypto.randomUUID()}` };
-    const append = { stream: ref, events: { firstSeq: 1n, events: events(1, 3) } };
-    const stored = await link.transport.unary(opaqueAppend, undefined, undefined, undefined, append);
-    expect(stored.message).toMatchObject({ durableSeq: 3n, stored: 3 });
-    expect(await link.client(IngestService).getWatermark({ stream: ref })).toMatchObject({ durableSeq: 3n });
+    using link = this.link(this.key === undefined ? {} : { key: this.key });
+    const session = `well-${crypto.randomUUID()}`;
+    expect(await append(link, session, 1n, events(1, 3))).toMatchObject({ durableSeq: 3n, stored: 3 });
+    expect(await link.client(IngestService).getWatermark({ stream: { session } })).toMatchObject({ durableSeq: 3n });
     await eventually(async () => expect(await this.#unaccounted()).toBe(0));
   }
 
@@ -213,6 +214,17 @@ export async function refusal(call: Promise<unknown>): Promise<Refusal> {
   const delay = retry?.retryDelay;
   const retryMs = delay === undefined ? undefined : Number(delay.seconds) * 1000 + delay.nanos / 1e6;
   return { code: Code[error.code] ?? "", reason: info?.reason, retryMs, message: error.rawMessage };
+}
+
+/** Appends events as the bytes they are. */
+export async function append(
+  link: Link,
+  session: string,
+  firstSeq: bigint,
+  batch: Uint8Array[],
+): Promise<AppendResponse> {
+  const request = { stream: { session }, events: { firstSeq, events: batch } };
+  return (await link.transport.unary(opaqueAppend, undefined, undefined, undefined, request)).message;
 }
 
 export interface ReadEvent {
