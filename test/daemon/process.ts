@@ -9,6 +9,8 @@ export interface DaemonProcessOptions {
   readonly directory: string;
   /** 0 takes a free one. */
   readonly port?: number;
+  /** 127.0.0.1 unless told. */
+  readonly host?: string;
   /** What is run instead of the daemon itself; takes the same flags. */
   readonly entry?: string;
   /** A command that runs the daemon, such as strace with its options. */
@@ -37,8 +39,8 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   static spawn(options: DaemonProcessOptions): DaemonProcess {
-    const { directory, port = 0, entry = DAEMON, under = [], env = {} } = options;
-    const flags = ["--listen", `127.0.0.1:${port}`, "--store", `sqlite:${join(directory, "sluice.db")}`];
+    const { directory, host = "127.0.0.1", port = 0, entry = DAEMON, under = [], env = {} } = options;
+    const flags = ["--listen", `${host}:${port}`, "--store", `sqlite:${join(directory, "sluice.db")}`];
     const args = [entry, ...flags, "--blobs", `file:${join(directory, "blobs")}`];
     const [command = "", ...rest] = [...under, process.execPath, ...args];
     // In a directory of its own no settings file of somebody else's is read.
