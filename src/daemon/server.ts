@@ -217,7 +217,8 @@ function listenerOptions(config: Config, metrics: Metrics, logger: Logger) {
     tls: files,
     maxConnections: limits.connections,
     handshakeTimeoutMs: 10_000,
-    headersTimeoutMs: 10_000,
+    // Node wants it within the time a whole request may take.
+    headersTimeoutMs: Math.min(10_000, limits.callDeadlineMs),
     requestTimeoutMs: limits.callDeadlineMs,
     stallTimeoutMs: limits.ackStallMs,
     idleConnectionMs: 300_000,

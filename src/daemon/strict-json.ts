@@ -4,7 +4,8 @@ import { toConnectError } from "./connect-errors.ts";
 
 /**
  * How JSON requests are read: as UTF-8, where connect-es would put U+FFFD for what is not, and
- * nested no deeper than `depth`, before anything is made of them.
+ * nested no deeper than `depth`, before anything is made of them. A field nobody knows is refused:
+ * in the binary encoding it is kept with the event, from JSON it would be lost without a word.
  */
 export function strictJson(depth: number): StrictJson {
   const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -18,12 +19,12 @@ export function strictJson(depth: number): StrictJson {
       throw refused("The request is not valid UTF-8.", "BAD_MESSAGE", cause);
     }
   };
-  return { ignoreUnknownFields: true, textDecoder: { decode } };
+  return { ignoreUnknownFields: false, textDecoder: { decode } };
 }
 
 /** Options of connect-es's JSON serialization. */
 interface StrictJson {
-  readonly ignoreUnknownFields: true;
+  readonly ignoreUnknownFields: false;
   readonly textDecoder: { decode(bytes: Uint8Array): string };
 }
 

@@ -59,7 +59,7 @@ export class Ingest {
     const begun = performance.now();
     try {
       if (batch.firstSeq < 1n || batch.firstSeq > MAX_SEQ) {
-        throw new AppError("invalid_argument", "first_seq must be 1 or more.", { reason: "BAD_SEQ" });
+        throw new AppError("invalid_argument", "first_seq must be from 1 to 9007199254740991.", { reason: "BAD_SEQ" });
       }
       const appended = await this.#store.append(
         { ...batch, ref: checkedRef(batch.ref), info: checkedInfo(batch.info) },

@@ -76,10 +76,14 @@ export function translate(error: unknown): AppError {
     });
   }
   if (code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB") {
-    return new AppError("data_loss", "The store's file is damaged or no Sluice store. Run: sluice doctor", {
-      reason: "STORE_CORRUPT",
-      cause: error,
-    });
+    return new AppError(
+      "data_loss",
+      "The store's file is damaged or no Sluice store. Move it away and restore a backup.",
+      {
+        reason: "STORE_CORRUPT",
+        cause: error,
+      },
+    );
   }
   if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_PERM" || code.startsWith("SQLITE_CANTOPEN")) {
     return new AppError(

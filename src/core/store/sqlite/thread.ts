@@ -183,7 +183,9 @@ export function succeeded(value: unknown): Outcome {
 
 export function failed(error: unknown): Outcome {
   const { code, message, reason, metadata, retryAfterMs, cause } = AppError.from(error);
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? "");
+  // What is our own fault is looked for by its stack; for the rest the driver's words say more.
+  const stack = code === "internal" && cause instanceof Error ? cause.stack : undefined;
+  const text = stack ?? (cause instanceof Error ? cause.message : String(cause ?? ""));
   return { ok: false, error: { code, message, reason, metadata, retryAfterMs, cause: text } };
 }
 
