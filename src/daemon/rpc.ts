@@ -95,7 +95,7 @@ export class RpcHandler {
     });
     using watch = deadlines.watch(
       (late) => stopped.abort(late),
-      () => request.destroy(),
+      () => cutOff(request),
     );
     const call: Call = {
       account,
@@ -172,6 +172,12 @@ function handedOver(response: NodeResponse): Promise<void> {
   // Those who were to send the trailers have done so by then.
   if ("stream" in response) response.stream.once("wantTrailers", () => setImmediate(resolve));
   return promise;
+}
+
+/** Ends a call whose caller takes no answer. An HTTP/2 request that is destroyed leaves its stream open. */
+function cutOff(request: NodeRequest): void {
+  if ("stream" in request) request.stream.close(constants.NGHTTP2_CANCEL);
+  else request.destroy();
 }
 
 /** A call that was answered before its body was read: what the caller still sends goes nowhere. */

@@ -151,7 +151,7 @@ export class TestDaemon implements AsyncDisposable {
 }
 
 /** Tries again until `holds` does not throw; a machine with other things to do is given time. */
-export async function eventually<T>(holds: () => Promise<T>): Promise<T> {
+async function eventually<T>(holds: () => Promise<T>): Promise<T> {
   return await vi.waitFor(holds, { timeout: 30_000, interval: 20 });
 }
 
@@ -184,7 +184,7 @@ export class Link implements Disposable {
   }
 }
 
-export function bearer(key: string): Interceptor {
+function bearer(key: string): Interceptor {
   return (next) => async (request) => {
     request.header.set("authorization", `Bearer ${key}`);
     return await next(request);
@@ -250,6 +250,6 @@ export async function readBlob(link: Link, blobId: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-export async function* only<T>(message: T): AsyncGenerator<T> {
+async function* only<T>(message: T): AsyncGenerator<T> {
   yield message;
 }
