@@ -31,9 +31,15 @@ export class Deadlines implements Disposable {
     this.#timer = setInterval(() => this.#sweep(performance.now()), tick).unref();
   }
 
-  /** `late` ends the call with an error its peer can read; `cut` one whose peer reads nothing. */
-  watch(late: (error: ConnectError) => void, cut: () => void): CallWatch & Disposable {
-    const call: WatchedCall = { late, cut, begunAt: undefined, lastAt: performance.now(), answeringSince: undefined };
+  watch(peer: Peer): CallWatch & Disposable {
+    const call: WatchedCall = {
+      peer,
+      begunAt: undefined,
+      lastAt: performance.now(),
+      answeringSince: undefined,
+      unread: 0,
+      unreadSince: undefined,
+    };
     this.#calls.add(call);
     return Object.assign(call, { [Symbol.dispose]: () => this.#calls.delete(call) });
   }
@@ -41,11 +47,12 @@ export class Deadlines implements Disposable {
   #sweep(now: number): void {
     const { messageMs, idleMs, answerMs } = this.#options;
     for (const call of this.#calls) {
-      if (call.answeringSince !== undefined && now - call.answeringSince > answerMs) call.cut();
+      const waiting = stuckSince(call, now);
+      if (waiting !== undefined && now - waiting > answerMs) call.peer.cut();
       else if (call.begunAt !== undefined && now - call.begunAt > messageMs) {
-        call.late(expired(`a message did not arrive whole within ${messageMs} ms`));
+        call.peer.late(expired(`a message did not arrive whole within ${messageMs} ms`));
       } else if (call.begunAt === undefined && now - call.lastAt > idleMs) {
-        call.late(expired(`nothing was sent for ${idleMs} ms`));
+        call.peer.late(expired(`nothing was sent for ${idleMs} ms`));
       }
     }
   }
@@ -55,9 +62,33 @@ export class Deadlines implements Disposable {
   }
 }
 
+/** The other end of a call. */
+export interface Peer {
+  /** Ends the call with an error the peer can read. */
+  late(error: ConnectError): void;
+  /** Ends a call whose peer reads nothing. */
+  cut(): void;
+  /** Bytes of answers that have not left. */
+  unread(): number;
+}
+
 interface WatchedCall extends CallWatch {
-  readonly late: (error: ConnectError) => void;
-  readonly cut: () => void;
+  readonly peer: Peer;
+  /** At the last sweep. */
+  unread: number;
+  unreadSince: number | undefined;
+}
+
+/**
+ * Since when the peer has taken nothing of what it was told; undefined when it has. A large answer
+ * is waited for; small ones, such as acks, gather in the stream's buffer, and nobody waits.
+ */
+function stuckSince(call: WatchedCall, now: number): number | undefined {
+  const before = call.unread;
+  call.unread = call.peer.unread();
+  const moved = call.unread === 0 || call.unread < before || call.answeringSince !== undefined;
+  call.unreadSince = moved ? undefined : (call.unreadSince ?? now);
+  return call.answeringSince ?? call.unreadSince;
 }
 
 function expired(message: string): ConnectError {

@@ -93,10 +93,11 @@ export class RpcHandler {
       stopped.abort(new ConnectError("the caller went away", Code.Canceled));
       gone.resolve();
     });
-    using watch = deadlines.watch(
-      (late) => stopped.abort(late),
-      () => cutOff(request),
-    );
+    using watch = deadlines.watch({
+      late: (error) => stopped.abort(error),
+      cut: () => cutOff(request),
+      unread: () => ("stream" in response ? response.stream.writableLength : response.writableLength),
+    });
     const call: Call = {
       account,
       watch,
