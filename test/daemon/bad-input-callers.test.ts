@@ -7,7 +7,7 @@ import { KeysService, Scope } from "../../src/wire/gen/sluice/v1/keys_pb.ts";
 import { SessionsService } from "../../src/wire/gen/sluice/v1/sessions_pb.ts";
 import { events } from "../fixtures.ts";
 import { Conversation } from "./conversation.ts";
-import { append, type Link, type Refusal, readBlob, readEvents, refusal, TestDaemon } from "./daemon.ts";
+import { append, eventually, type Link, type Refusal, readBlob, readEvents, refusal, TestDaemon } from "./daemon.ts";
 import { DaemonProcess } from "./process.ts";
 
 describe("callers", () => {
@@ -61,7 +61,11 @@ describe("callers", () => {
   test("a key that is malformed, unknown, wrong, revoked or expired is refused in one and the same way", async () => {
     const revoked = await daemon.createKey(["ingest", "read", "admin"]);
     await daemon.sluice(["keys", "revoke", revoked.id]);
-    const expired = await daemon.createKey(["ingest", "read", "admin"], ["--expires", "1ms"]);
+    const expired = await daemon.createKey(["ingest", "read", "admin"], ["--expires", "1s"]);
+    await eventually(async () => {
+      using late = daemon.link({ key: expired.secret });
+      expect(await refusal(append(late, "late", 1n, events(1, 1)))).toMatchObject({ code: "Unauthenticated" });
+    });
     const wrong = `${keys.all.slice(0, -4)}${keys.all.endsWith("aaaa") ? "bbbb" : "aaaa"}`;
     const unknown = keys.all.replace(/^slk_[^_]+/, "slk_aaaaaaaaaaaa");
     const seen: Refusal[] = [];

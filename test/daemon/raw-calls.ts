@@ -1,4 +1,10 @@
-import { connect, type OutgoingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from "node:http2";
 
 export interface RawAnswer {
   /** Of HTTP; 0 when the stream was reset without an answer. */
@@ -17,6 +23,50 @@ export function envelope(message: Uint8Array, { flags = 0, length = message.leng
   return Buffer.concat([head, message]);
 }
 
+export interface RawCall {
+  readonly stream: ClientHttp2Stream;
+  /** How it ended, once it has. */
+  readonly answer: Promise<RawAnswer>;
+}
+
+/** Opens a gRPC call; what is written to its stream goes out as it is. */
+export function startGrpc(session: ClientHttp2Session, method: string, headers: OutgoingHttpHeaders = {}): RawCall {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `/sluice.v1.${method}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+    ...headers,
+  });
+  const { promise, resolve } = Promise.withResolvers<RawAnswer>();
+  const fields = new Map<string, unknown>();
+  const note = (got: object): void => {
+    for (const [name, value] of Object.entries(got)) fields.set(name, value);
+  };
+  const chunks: Buffer[] = [];
+  stream.on("error", ignored);
+  stream.on("response", note);
+  stream.on("trailers", note);
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  stream.once("close", () => {
+    const status = fields.get("grpc-status");
+    resolve({
+      http: Number(fields.get(":status") ?? 0),
+      status: status === undefined ? undefined : Number(status),
+      message: decodeURIComponent(String(fields.get("grpc-message") ?? "")),
+      body: Buffer.concat(chunks),
+    });
+  });
+  return { stream, answer: promise };
+}
+
+/** An HTTP/2 connection that bears being cut off. */
+export function openSession(url: string, options: SecureClientSessionOptions = {}): ClientHttp2Session & Disposable {
+  const session = connect(url, options);
+  session.on("error", ignored);
+  return Object.assign(session, { [Symbol.dispose]: () => session.destroy() });
+}
+
 /** A gRPC call said by hand: `body` is sent as it is, and then the stream is ended. */
 export async function rawGrpc(
   url: string,
@@ -24,37 +74,10 @@ export async function rawGrpc(
   body: Uint8Array,
   headers: OutgoingHttpHeaders = {},
 ): Promise<RawAnswer> {
-  const session = connect(url);
-  session.on("error", ignored);
-  try {
-    const stream = session.request({
-      ":method": "POST",
-      ":path": `/sluice.v1.${method}`,
-      "content-type": "application/grpc",
-      te: "trailers",
-      ...headers,
-    });
-    stream.on("error", ignored);
-    let http = 0;
-    const fields = new Map<string, unknown>();
-    stream.on("response", (got) => {
-      http = got[":status"] ?? 0;
-      for (const [name, value] of Object.entries(got)) fields.set(name, value);
-    });
-    stream.on("trailers", (got) => {
-      for (const [name, value] of Object.entries(got)) fields.set(name, value);
-    });
-    const chunks: Buffer[] = [];
-    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-    const closed = new Promise<void>((resolve) => stream.once("close", resolve));
-    stream.end(body);
-    await closed;
-    const status = fields.get("grpc-status");
-    const message = decodeURIComponent(String(fields.get("grpc-message") ?? ""));
-    return { http, status: status === undefined ? undefined : Number(status), message, body: Buffer.concat(chunks) };
-  } finally {
-    session.destroy();
-  }
+  using session = openSession(url);
+  const { stream, answer } = startGrpc(session, method, headers);
+  stream.end(body);
+  return await answer;
 }
 
 export interface PlainAnswer {
