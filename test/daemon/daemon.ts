@@ -189,7 +189,7 @@ export class Link implements Disposable {
   }
 }
 
-export function bearer(key: string): Interceptor {
+function bearer(key: string): Interceptor {
   return (next) => async (request) => {
     request.header.set("authorization", `Bearer ${key}`);
     return await next(request);
@@ -255,6 +255,6 @@ export async function readBlob(link: Link, blobId: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-export async function* only<T>(message: T): AsyncGenerator<T> {
+async function* only<T>(message: T): AsyncGenerator<T> {
   yield message;
 }
