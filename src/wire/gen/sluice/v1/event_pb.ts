@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/v1/event.proto.
  */
 export const file_sluice_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVzbHVpY2UvdjEvZXZlbnQucHJvdG8SCXNsdWljZS52MSKeAwoFRXZlbnQSCwoDc2VxGAEgASgEEgoKAmlkGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSIgoEdHlwZRgEIAEoDjIULnNsdWljZS52MS5FdmVudFR5cGUSEwoLY3VzdG9tX3R5cGUYBSABKAkSHQoEcGFnZRgGIAEoCzIPLnNsdWljZS52MS5QYWdlEiEKBnRhcmdldBgHIAEoCzIRLnNsdWljZS52MS5UYXJnZXQSHwoFaW5wdXQYCCABKAsyEC5zbHVpY2UudjEuSW5wdXQSIwoHcG9pbnRlchgJIAEoCzISLnNsdWljZS52MS5Qb2ludGVyEhsKA2tleRgKIAEoCzIOLnNsdWljZS52MS5LZXkSJwoGYmVmb3JlGAsgASgLMhcuc2x1aWNlLnYxLkVsZW1lbnRTdGF0ZRImCgVhZnRlchgMIAEoCzIXLnNsdWljZS52MS5FbGVtZW50U3RhdGUSKgoLc2NyZWVuc2hvdHMYDSADKAsyFS5zbHVpY2UudjEuU2NyZWVuc2hvdBIQCghyYXdfanNvbhgOIAEoCSKTAQoEUGFnZRILCgN1cmwYASABKAkSDQoFdGl0bGUYAiABKAkSFgoOdmlld3BvcnRfd2lkdGgYAyABKAESFwoPdmlld3BvcnRfaGVpZ2h0GAQgASgBEhoKEmRldmljZV9waXhlbF9yYXRpbxgFIAEoARIQCghzY3JvbGxfeBgGIAEoARIQCghzY3JvbGxfeRgHIAEoASLWAQoGVGFyZ2V0EiYKCXNlbGVjdG9ycxgBIAMoCzITLnNsdWljZS52MS5TZWxlY3RvchIMCgRyb2xlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdGV4dBgEIAEoCRILCgN0YWcYBSABKAkSKAoKYXR0cmlidXRlcxgGIAMoCzIULnNsdWljZS52MS5BdHRyaWJ1dGUSGwoDYm94GAcgASgLMg4uc2x1aWNlLnYxLkJveBImCglhbmNlc3RvcnMYCCADKAsyEy5zbHVpY2UudjEuQW5jZXN0b3IiVQoIU2VsZWN0b3ISJQoEa2luZBgBIAEoDjIXLnNsdWljZS52MS5TZWxlY3RvcktpbmQSDQoFdmFsdWUYAiABKAkSEwoLcmVsaWFiaWxpdHkYAyABKAEiKAoJQXR0cmlidXRlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiXQoIQW5jZXN0b3ISCwoDdGFnGAEgASgJEgwKBHJvbGUYAiABKAkSDAoEbmFtZRgDIAEoCRIoCgphdHRyaWJ1dGVzGAQgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZSI6CgNCb3gSCQoBeBgBIAEoARIJCgF5GAIgASgBEg0KBXdpZHRoGAMgASgBEg4KBmhlaWdodBgEIAEoASI0CgVJbnB1dBINCgV2YWx1ZRgBIAEoCRIOCgZtYXNrZWQYAiABKAgSDAoEa2luZBgDIAEoCSJ9CgdQb2ludGVyEgkKAXgYASABKAESCQoBeRgCIAEoARIOCgZidXR0b24YAyABKA0SDgoGY2xpY2tzGAQgASgNEg8KB2RlbHRhX3gYBSABKAESDwoHZGVsdGFfeRgGIAEoARIMCgR0b194GAcgASgBEgwKBHRvX3kYCCABKAEiWAoDS2V5EgsKA2tleRgBIAEoCRIMCgRjb2RlGAIgASgJEgsKA2FsdBgDIAEoCBIMCgRjdHJsGAQgASgIEgwKBG1ldGEYBSABKAgSDQoFc2hpZnQYBiABKAgioQEKDEVsZW1lbnRTdGF0ZRILCgN1cmwYASABKAkSDQoFdmFsdWUYAiABKAkSDwoHY2hlY2tlZBgDIAEoCBIPCgdmb2N1c2VkGAQgASgIEhAKCGRpc2FibGVkGAUgASgIEg8KB3Zpc2libGUYBiABKAgSEAoIZXhwYW5kZWQYByABKAgSEAoIc2VsZWN0ZWQYCCABKAgSDAoEdGV4dBgJIAEoCSJnCgpTY3JlZW5zaG90Eg8KB2Jsb2JfaWQYASABKAkSKQoFcGhhc2UYAiABKA4yGi5zbHVpY2UudjEuU2NyZWVuc2hvdFBoYXNlEg0KBXdpZHRoGAMgASgNEg4KBmhlaWdodBgEIAEoDSrIAgoJRXZlbnRUeXBlEhoKFkVWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIUChBFVkVOVF9UWVBFX0NMSUNLEAESFAoQRVZFTlRfVFlQRV9JTlBVVBACEhUKEUVWRU5UX1RZUEVfU0NST0xMEAMSGQoVRVZFTlRfVFlQRV9OQVZJR0FUSU9OEAQSFAoQRVZFTlRfVFlQRV9IT1ZFUhAFEhQKEEVWRU5UX1RZUEVfRk9DVVMQBhITCg9FVkVOVF9UWVBFX0JMVVIQBxIVChFFVkVOVF9UWVBFX1NVQk1JVBAIEhIKDkVWRU5UX1RZUEVfS0VZEAkSEwoPRVZFTlRfVFlQRV9EUkFHEAoSEwoPRVZFTlRfVFlQRV9EUk9QEAsSFAoQRVZFTlRfVFlQRV9UT1VDSBAMEhUKEUVWRU5UX1RZUEVfQ1VTVE9NEA0q1gEKDFNlbGVjdG9yS2luZBIdChlTRUxFQ1RPUl9LSU5EX1VOU1BFQ0lGSUVEEAASFQoRU0VMRUNUT1JfS0lORF9DU1MQARIXChNTRUxFQ1RPUl9LSU5EX1hQQVRIEAISGQoVU0VMRUNUT1JfS0lORF9URVNUX0lEEAMSFgoSU0VMRUNUT1JfS0lORF9ST0xFEAQSFgoSU0VMRUNUT1JfS0lORF9URVhUEAUSFgoSU0VMRUNUT1JfS0lORF9BUklBEAYSFAoQU0VMRUNUT1JfS0lORF9JRBAHKmwKD1NjcmVlbnNob3RQaGFzZRIgChxTQ1JFRU5TSE9UX1BIQVNFX1VOU1BFQ0lGSUVEEAASGwoXU0NSRUVOU0hPVF9QSEFTRV9CRUZPUkUQARIaChZTQ1JFRU5TSE9UX1BIQVNFX0FGVEVSEAJiBnByb3RvMw");
+  fileDesc("ChVzbHVpY2UvdjEvZXZlbnQucHJvdG8SCXNsdWljZS52MSLEAwoFRXZlbnQSCwoDc2VxGAEgASgEEgoKAmlkGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSIgoEdHlwZRgEIAEoDjIULnNsdWljZS52MS5FdmVudFR5cGUSEwoLY3VzdG9tX3R5cGUYBSABKAkSHQoEcGFnZRgGIAEoCzIPLnNsdWljZS52MS5QYWdlEiEKBnRhcmdldBgHIAEoCzIRLnNsdWljZS52MS5UYXJnZXQSHwoFaW5wdXQYCCABKAsyEC5zbHVpY2UudjEuSW5wdXQSIwoHcG9pbnRlchgJIAEoCzISLnNsdWljZS52MS5Qb2ludGVyEhsKA2tleRgKIAEoCzIOLnNsdWljZS52MS5LZXkSJwoGYmVmb3JlGAsgASgLMhcuc2x1aWNlLnYxLkVsZW1lbnRTdGF0ZRImCgVhZnRlchgMIAEoCzIXLnNsdWljZS52MS5FbGVtZW50U3RhdGUSKgoLc2NyZWVuc2hvdHMYDSADKAsyFS5zbHVpY2UudjEuU2NyZWVuc2hvdBIQCghyYXdfanNvbhgOIAEoCRIkCghlbGVtZW50cxgPIAMoCzISLnNsdWljZS52MS5FbGVtZW50IpMBCgRQYWdlEgsKA3VybBgBIAEoCRINCgV0aXRsZRgCIAEoCRIWCg52aWV3cG9ydF93aWR0aBgDIAEoARIXCg92aWV3cG9ydF9oZWlnaHQYBCABKAESGgoSZGV2aWNlX3BpeGVsX3JhdGlvGAUgASgBEhAKCHNjcm9sbF94GAYgASgBEhAKCHNjcm9sbF95GAcgASgBItYBCgZUYXJnZXQSJgoJc2VsZWN0b3JzGAEgAygLMhMuc2x1aWNlLnYxLlNlbGVjdG9yEgwKBHJvbGUYAiABKAkSDAoEbmFtZRgDIAEoCRIMCgR0ZXh0GAQgASgJEgsKA3RhZxgFIAEoCRIoCgphdHRyaWJ1dGVzGAYgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZRIbCgNib3gYByABKAsyDi5zbHVpY2UudjEuQm94EiYKCWFuY2VzdG9ycxgIIAMoCzITLnNsdWljZS52MS5BbmNlc3RvciJVCghTZWxlY3RvchIlCgRraW5kGAEgASgOMhcuc2x1aWNlLnYxLlNlbGVjdG9yS2luZBINCgV2YWx1ZRgCIAEoCRITCgtyZWxpYWJpbGl0eRgDIAEoASIoCglBdHRyaWJ1dGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJdCghBbmNlc3RvchILCgN0YWcYASABKAkSDAoEcm9sZRgCIAEoCRIMCgRuYW1lGAMgASgJEigKCmF0dHJpYnV0ZXMYBCADKAsyFC5zbHVpY2UudjEuQXR0cmlidXRlIpYBCgdFbGVtZW50EgsKA3RhZxgBIAEoCRIMCgRyb2xlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdGV4dBgEIAEoCRINCgV2YWx1ZRgFIAEoCRIoCgphdHRyaWJ1dGVzGAYgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZRIbCgNib3gYByABKAsyDi5zbHVpY2UudjEuQm94IjoKA0JveBIJCgF4GAEgASgBEgkKAXkYAiABKAESDQoFd2lkdGgYAyABKAESDgoGaGVpZ2h0GAQgASgBIjQKBUlucHV0Eg0KBXZhbHVlGAEgASgJEg4KBm1hc2tlZBgCIAEoCBIMCgRraW5kGAMgASgJIn0KB1BvaW50ZXISCQoBeBgBIAEoARIJCgF5GAIgASgBEg4KBmJ1dHRvbhgDIAEoDRIOCgZjbGlja3MYBCABKA0SDwoHZGVsdGFfeBgFIAEoARIPCgdkZWx0YV95GAYgASgBEgwKBHRvX3gYByABKAESDAoEdG9feRgIIAEoASJYCgNLZXkSCwoDa2V5GAEgASgJEgwKBGNvZGUYAiABKAkSCwoDYWx0GAMgASgIEgwKBGN0cmwYBCABKAgSDAoEbWV0YRgFIAEoCBINCgVzaGlmdBgGIAEoCCKhAQoMRWxlbWVudFN0YXRlEgsKA3VybBgBIAEoCRINCgV2YWx1ZRgCIAEoCRIPCgdjaGVja2VkGAMgASgIEg8KB2ZvY3VzZWQYBCABKAgSEAoIZGlzYWJsZWQYBSABKAgSDwoHdmlzaWJsZRgGIAEoCBIQCghleHBhbmRlZBgHIAEoCBIQCghzZWxlY3RlZBgIIAEoCBIMCgR0ZXh0GAkgASgJImcKClNjcmVlbnNob3QSDwoHYmxvYl9pZBgBIAEoCRIpCgVwaGFzZRgCIAEoDjIaLnNsdWljZS52MS5TY3JlZW5zaG90UGhhc2USDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNKsgCCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhQKEEVWRU5UX1RZUEVfQ0xJQ0sQARIUChBFVkVOVF9UWVBFX0lOUFVUEAISFQoRRVZFTlRfVFlQRV9TQ1JPTEwQAxIZChVFVkVOVF9UWVBFX05BVklHQVRJT04QBBIUChBFVkVOVF9UWVBFX0hPVkVSEAUSFAoQRVZFTlRfVFlQRV9GT0NVUxAGEhMKD0VWRU5UX1RZUEVfQkxVUhAHEhUKEUVWRU5UX1RZUEVfU1VCTUlUEAgSEgoORVZFTlRfVFlQRV9LRVkQCRITCg9FVkVOVF9UWVBFX0RSQUcQChITCg9FVkVOVF9UWVBFX0RST1AQCxIUChBFVkVOVF9UWVBFX1RPVUNIEAwSFQoRRVZFTlRfVFlQRV9DVVNUT00QDSrWAQoMU2VsZWN0b3JLaW5kEh0KGVNFTEVDVE9SX0tJTkRfVU5TUEVDSUZJRUQQABIVChFTRUxFQ1RPUl9LSU5EX0NTUxABEhcKE1NFTEVDVE9SX0tJTkRfWFBBVEgQAhIZChVTRUxFQ1RPUl9LSU5EX1RFU1RfSUQQAxIWChJTRUxFQ1RPUl9LSU5EX1JPTEUQBBIWChJTRUxFQ1RPUl9LSU5EX1RFWFQQBRIWChJTRUxFQ1RPUl9LSU5EX0FSSUEQBhIUChBTRUxFQ1RPUl9LSU5EX0lEEAcqbAoPU2NyZWVuc2hvdFBoYXNlEiAKHFNDUkVFTlNIT1RfUEhBU0VfVU5TUEVDSUZJRUQQABIbChdTQ1JFRU5TSE9UX1BIQVNFX0JFRk9SRRABEhoKFlNDUkVFTlNIT1RfUEhBU0VfQUZURVIQAmIGcHJvdG8z");
 
 /**
  * Event is one thing a person did, or one thing the page did, as a collector saw it.
@@ -120,6 +120,14 @@ export type Event = Message<"sluice.v1.Event"> & {
    * @generated from field: string raw_json = 14;
    */
   rawJson: string;
+
+  /**
+   * Other elements of the page that held text or a value at that moment. Redaction finds personal
+   * values in them, and paints their boxes over in screenshots.
+   *
+   * @generated from field: repeated sluice.v1.Element elements = 15;
+   */
+  elements: Element[];
 };
 
 /**
@@ -340,6 +348,63 @@ export const AncestorSchema: GenMessage<Ancestor> = /*@__PURE__*/
   messageDesc(file_sluice_v1_event, 5);
 
 /**
+ * Element is one that the event did not happen to.
+ *
+ * @generated from message sluice.v1.Element
+ */
+export type Element = Message<"sluice.v1.Element"> & {
+  /**
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * @generated from field: string role = 2;
+   */
+  role: string;
+
+  /**
+   * Accessible name.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Visible text.
+   *
+   * @generated from field: string text = 4;
+   */
+  text: string;
+
+  /**
+   * What a form field held.
+   *
+   * @generated from field: string value = 5;
+   */
+  value: string;
+
+  /**
+   * @generated from field: repeated sluice.v1.Attribute attributes = 6;
+   */
+  attributes: Attribute[];
+
+  /**
+   * Box in CSS pixels, relative to the viewport.
+   *
+   * @generated from field: sluice.v1.Box box = 7;
+   */
+  box?: Box | undefined;
+};
+
+/**
+ * Describes the message sluice.v1.Element.
+ * Use `create(ElementSchema)` to create a new message.
+ */
+export const ElementSchema: GenMessage<Element> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_event, 6);
+
+/**
  * Box is a rectangle in CSS pixels.
  *
  * @generated from message sluice.v1.Box
@@ -371,7 +436,7 @@ export type Box = Message<"sluice.v1.Box"> & {
  * Use `create(BoxSchema)` to create a new message.
  */
 export const BoxSchema: GenMessage<Box> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 6);
+  messageDesc(file_sluice_v1_event, 7);
 
 /**
  * Input is what was put into a form field.
@@ -404,7 +469,7 @@ export type Input = Message<"sluice.v1.Input"> & {
  * Use `create(InputSchema)` to create a new message.
  */
 export const InputSchema: GenMessage<Input> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 7);
+  messageDesc(file_sluice_v1_event, 8);
 
 /**
  * Pointer is where the pointer was and what it did.
@@ -468,7 +533,7 @@ export type Pointer = Message<"sluice.v1.Pointer"> & {
  * Use `create(PointerSchema)` to create a new message.
  */
 export const PointerSchema: GenMessage<Pointer> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 8);
+  messageDesc(file_sluice_v1_event, 9);
 
 /**
  * Key is a key press.
@@ -516,7 +581,7 @@ export type Key = Message<"sluice.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 9);
+  messageDesc(file_sluice_v1_event, 10);
 
 /**
  * ElementState is what could be seen of the target at one moment.
@@ -575,7 +640,7 @@ export type ElementState = Message<"sluice.v1.ElementState"> & {
  * Use `create(ElementStateSchema)` to create a new message.
  */
 export const ElementStateSchema: GenMessage<ElementState> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 10);
+  messageDesc(file_sluice_v1_event, 11);
 
 /**
  * Screenshot is an image that belongs to an event.
@@ -613,7 +678,7 @@ export type Screenshot = Message<"sluice.v1.Screenshot"> & {
  * Use `create(ScreenshotSchema)` to create a new message.
  */
 export const ScreenshotSchema: GenMessage<Screenshot> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 11);
+  messageDesc(file_sluice_v1_event, 12);
 
 /**
  * EventType is the vocabulary of events. What fits none of these is EVENT_TYPE_CUSTOM with a name.

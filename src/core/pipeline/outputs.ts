@@ -1,0 +1,121 @@
+import type { Box, EventRef, Point, Screenshot, SessionFacts, Size } from "./recorded.ts";
+
+export const ACTION_KINDS = [
+  "click",
+  "double_click",
+  "type",
+  "select",
+  "scroll",
+  "drag",
+  "key",
+  "hotkey",
+  "navigate",
+  "hover",
+  "wait",
+  "other",
+] as const;
+
+export type ActionKind = (typeof ACTION_KINDS)[number];
+
+/** What a person did, as an agent would be told to do it. Only what its kind needs is there. */
+export interface Action {
+  readonly kind: ActionKind;
+  /** The raw events it stands for, in order. */
+  readonly events: readonly EventRef[];
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly page?: { readonly url: string; readonly title: string; readonly viewport?: Size };
+  /** Ways to find the element, best first. */
+  readonly targets: readonly ActionTarget[];
+  /** What the target is, for people and models. */
+  readonly element?: { readonly role?: string; readonly name?: string; readonly text?: string; readonly tag?: string };
+  readonly box?: Box;
+  readonly point?: Point;
+  /** 0 main, 1 middle, 2 secondary. */
+  readonly button?: number;
+  /** type, select: the value. hotkey, key: the keys, such as ctrl+c. navigate: the URL. */
+  readonly value?: string;
+  readonly masked?: boolean;
+  /** CSS pixels scrolled. */
+  readonly delta?: Point;
+  /** Where a drag ended. */
+  readonly to?: Point;
+  /** wait: how long. Milliseconds. */
+  readonly durationMs?: number;
+  /** A navigation this action caused. */
+  readonly navigatedTo?: string;
+  /** The name of an action that fits no other kind. */
+  readonly name?: string;
+  /** What could be seen just before the action; absent when nothing was recorded. */
+  readonly screenshot?: Screenshot;
+  /** A mark that something in it was inferred, such as SYNTHETIC_RELEASE. */
+  readonly inferred?: readonly string[];
+}
+
+export interface ActionTarget {
+  readonly kind: "role" | "test_id" | "id" | "text" | "css" | "xpath" | "aria" | "box";
+  readonly value: string;
+  /** 0 to 1, as the collector judged it; absent for what was derived here. */
+  readonly reliability?: number;
+}
+
+export interface ReduceOutput {
+  readonly session: SessionFacts;
+  readonly actions: readonly Action[];
+  /** Every event that is in no action, with why, such as FOCUS_NOISE. With `actions` it accounts for all. */
+  readonly unused: readonly { readonly ref: EventRef; readonly code: string }[];
+}
+
+export const SCORE_DIMENSIONS = ["completeness", "reliability", "accuracy", "consistency"] as const;
+
+export type ScoreDimension = (typeof SCORE_DIMENSIONS)[number];
+
+export interface ScoreOutput {
+  /** 0 to 100, to one decimal. */
+  readonly overall: number;
+  /** 0 to 100 each. */
+  readonly dimensions: Readonly<Record<ScoreDimension, number>>;
+  readonly checks: readonly ScoreCheck[];
+}
+
+export interface ScoreCheck {
+  /** A stable name, such as screenshots_present. */
+  readonly name: string;
+  readonly dimension: ScoreDimension;
+  readonly points: number;
+  readonly of: number;
+  /** Why it did not get all, in words with numbers and no recorded value. */
+  readonly reason: string;
+}
+
+export interface AssembleOutput {
+  readonly session: SessionExample;
+  readonly steps: readonly StepExample[];
+}
+
+/** One example a session: the whole trajectory. */
+export interface SessionExample {
+  readonly id: string;
+  readonly task: string;
+  readonly startUrl: string;
+  readonly score: number;
+  readonly steps: number;
+}
+
+/** One example a step: what was to be done, what was seen, what had been done, what was done next. */
+export interface StepExample {
+  readonly id: string;
+  readonly index: number;
+  readonly task: string;
+  readonly observation: {
+    readonly url?: string;
+    readonly title?: string;
+    readonly viewport?: Size;
+    readonly screenshot?: Screenshot;
+  };
+  /** Short forms of the actions before, oldest first. */
+  readonly history: readonly string[];
+  readonly action: Action;
+  /** The action in one line, such as click(role=button name="Search"). */
+  readonly text: string;
+}
