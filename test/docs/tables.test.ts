@@ -8,6 +8,7 @@ import { codesOf, DOCUMENTS, ROOT, readDocument, rowsOf } from "./markdown.ts";
 
 const operations = readDocument("docs/operations.md");
 const collectors = readDocument("docs/collectors.md");
+const pipeline = readDocument("docs/pipeline.md");
 
 describe("the tables of the documents", () => {
   test("name every setting with its default, in the order of the schema", async () => {
@@ -45,10 +46,13 @@ describe("the tables of the documents", () => {
     expect(named.toSorted()).toEqual(rendered.toSorted());
   });
 
-  test("name every reason an error can have, and no other", () => {
+  test("name every reason an error can have, every code a stage gives, and no other", () => {
     const named = [
       ...rowsOf(collectors, "reason").flatMap(([names]) => codesOf(names)),
       ...rowsOf(operations, "reason").flatMap(([names]) => codesOf(names)),
+      ...rowsOf(pipeline, "reason").flatMap(([names]) => codesOf(names)),
+      // What stages say of events: their own column.
+      ...rowsOf(pipeline, "code").flatMap(([names]) => codesOf(names)),
       ...ELSEWHERE,
     ];
     expect([...new Set(named)].toSorted()).toEqual(reasonsInSource());

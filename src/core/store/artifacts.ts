@@ -52,10 +52,14 @@ export interface Artifact extends ArtifactHead {
   readonly data: Uint8Array;
 }
 
-/** What a stage gave, as settle stores it. */
+/**
+ * What a stage gave, as settle stores it. Settle moves the stage's head, and from the heads as they
+ * are in that commit derives the signature the session's row keeps (see pipeline/freshness.ts
+ * signatureOf), so that many sessions can be judged without reading any.
+ */
 export type NewArtifact =
   /** The key is there already, from before: it becomes the current one again. */
-  | { readonly reuse: true; readonly key: string; readonly stage: string; readonly pipeline: PipelineState }
+  | { readonly reuse: true; readonly key: string; readonly stage: string; readonly score: number | undefined }
   | ({
       readonly reuse: false;
       readonly paramsJson: string;
@@ -64,17 +68,8 @@ export type NewArtifact =
       readonly encoding: 0 | 1;
       readonly payload: Uint8Array;
       readonly bytes: number;
+      /** Derived blobs it names. */
       readonly blobs: readonly string[];
-      readonly pipeline: PipelineState;
+      /** The overall score, when the stage gives one: it goes to the session's row. */
+      readonly score: number | undefined;
     } & ArtifactHead);
-
-/** What the session's row keeps of its artifacts, so that many sessions can be judged without reading any. */
-export interface PipelineState {
-  /**
-   * Which definition of each stage the session is fresh under, such as `validate:2:ab12…,redact:1:…`:
-   * stages in order, `name:version:params hash`; one whose inputs changed since is left out.
-   */
-  readonly signature: string;
-  /** The overall score, when the session has one. */
-  readonly score: number | undefined;
-}
