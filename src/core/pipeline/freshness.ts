@@ -74,12 +74,13 @@ function checkVersion({ stage, version }: Definition, head: ArtifactHead | undef
  * `validate:2:ab12cd34ab12cd34,reduce:…`. What another input has overtaken is left out.
  */
 export function signatureOf(heads: Heads): string {
-  const fresh = STAGE_NAMES.map((stage) => heads.get(stage)).filter(
-    (head) =>
-      head !== undefined &&
-      head.inputs.every(({ name, hash }) => name === "recording" || heads.get(name)?.output === hash),
-  );
-  return fresh.map((head) => `${head?.stage}:${head?.version}:${head?.params}`).join(",");
+  const asRead = ({ inputs }: ArtifactHead): boolean =>
+    inputs.every(({ name, hash }) => name === "recording" || heads.get(name)?.output === hash);
+  return STAGE_NAMES.map((stage) => heads.get(stage))
+    .filter((head) => head !== undefined)
+    .filter(asRead)
+    .map(({ stage, version, params }) => `${stage}:${version}:${params}`)
+    .join(",");
 }
 
 /**
