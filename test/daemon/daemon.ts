@@ -103,6 +103,13 @@ export class TestDaemon implements AsyncDisposable {
     return (await this.metrics()).get(series) ?? 0;
   }
 
+  /** The sum of the series whose name and labels begin so. */
+  async sum(start: string): Promise<number> {
+    let sum = 0;
+    for (const [series, value] of await this.metrics()) if (series.startsWith(start)) sum += value;
+    return sum;
+  }
+
   async metrics(): Promise<ReadonlyMap<string, number>> {
     const headers = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
     const response = await fetch(`${this.url}/metrics`, { headers });
