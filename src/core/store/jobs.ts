@@ -12,9 +12,9 @@ export interface JobStore {
   enqueue(jobs: readonly NewJob[], nowMs: number, signal: AbortSignal): Promise<Enqueued>;
 
   /**
-   * Takes up to `limit` jobs of each kind asked for under a lease, most urgent first (lowest
-   * priority number, then oldest). Kinds that are paused, or have as many running as they may, give
-   * none. Due jobs that were scheduled are among them.
+   * Takes up to `limit` jobs of each kind asked for under a lease, and `total` in all, most urgent
+   * first: lowest priority number, then the kind named earlier, then oldest. Kinds that are paused, or
+   * have as many running as they may, give none. Due jobs that were scheduled are among them.
    */
   claim(request: ClaimRequest, signal: AbortSignal): Promise<ClaimedJob[]>;
 
@@ -83,6 +83,7 @@ export interface ClaimRequest {
   /** Who asks; told in errors and listings. */
   readonly owner: string;
   readonly kinds: readonly { readonly kind: string; readonly limit: number }[];
+  readonly total: number;
   readonly leaseMs: number;
   readonly nowMs: number;
 }
