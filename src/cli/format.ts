@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { parseMoment } from "../core/clock.ts";
 import { parseDuration } from "../core/quantity.ts";
 import type { Output } from "./output.ts";
 
@@ -30,12 +31,8 @@ export function counted(count: number | bigint, word: string): string {
 
 /** For an option that is a moment: ISO 8601, or how long ago (`2h`, `7d`). Epoch milliseconds. */
 export function moment(text: string): number {
-  const ago = parseDuration(text);
-  if (ago !== undefined) return Date.now() - ago;
-  if (/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text)) {
-    const at = Date.parse(text);
-    if (!Number.isNaN(at)) return at;
-  }
+  const at = parseMoment(text, Date.now());
+  if (at !== undefined) return at;
   throw new InvalidArgumentError("Write a time as 2026-01-31, 2026-01-31T12:00Z, or how long ago: 2h, 7d.");
 }
 

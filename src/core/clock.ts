@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseDuration } from "./quantity.ts";
 
 /** Time, as a port: tests put a manual one in its place. */
 export interface Clock {
@@ -29,4 +30,13 @@ export async function within<T>(work: Promise<T>, ms: number, late: Error): Prom
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A moment as people write it: ISO 8601, or how long ago (`2h`, `7d`). Epoch milliseconds; undefined for anything else. */
+export function parseMoment(text: string, nowMs: number): number | undefined {
+  const ago = parseDuration(text);
+  if (ago !== undefined) return nowMs - ago;
+  if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text)) return undefined;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? undefined : at;
 }
