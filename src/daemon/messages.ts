@@ -68,6 +68,7 @@ export function sealCommandOf(
     streams: named.length === 0 && own !== undefined ? [own] : named,
     allowMissingBlobs: message?.allowMissingBlobs ?? false,
     expectedVersion: message === undefined || message.expectedVersion === 0n ? undefined : message.expectedVersion,
+    jobs: [],
   };
 }
 

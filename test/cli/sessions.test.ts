@@ -47,7 +47,14 @@ async function append(
 
 async function seal(app: App, session: string, lastSeq: bigint) {
   const streams = [{ stream: "main", lastSeq }];
-  const command = { project: "default", session, streams, allowMissingBlobs: true, expectedVersion: undefined };
+  const command = {
+    project: "default",
+    session,
+    streams,
+    allowMissingBlobs: true,
+    expectedVersion: undefined,
+    jobs: [],
+  };
   await app.store.seal(command, never);
 }
 
@@ -201,7 +208,7 @@ describe("events and tail", () => {
       { stream: "main", lastSeq: 5n },
     ];
     await app.store.seal(
-      { project: "default", session: "s", streams, allowMissingBlobs: false, expectedVersion: undefined },
+      { project: "default", session: "s", streams, allowMissingBlobs: false, expectedVersion: undefined, jobs: [] },
       never,
     );
     const { code, records } = await ran;

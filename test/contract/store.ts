@@ -139,6 +139,7 @@ export function storeContract(open: () => Promise<Store>): void {
         streams: [{ stream: "main", lastSeq: 3n }],
         allowMissingBlobs: false,
         expectedVersion: undefined,
+        jobs: [],
       };
       const sealed = await store.seal(command, never);
       expect(await store.seal(command, never)).toEqual(sealed);
@@ -156,7 +157,7 @@ export function storeContract(open: () => Promise<Store>): void {
       await append(ref, 1, events(1, 3));
       await append({ ...ref, stream: "second" }, 1, events(1, 1));
       const attempt = (streams: { stream: string; lastSeq: bigint }[]) =>
-        store.seal({ ...ref, streams, allowMissingBlobs: false, expectedVersion: undefined }, never);
+        store.seal({ ...ref, streams, allowMissingBlobs: false, expectedVersion: undefined, jobs: [] }, never);
       await expect(attempt([{ stream: "main", lastSeq: 3n }])).rejects.toMatchObject({ reason: "STREAMS_DIFFER" });
       await expect(
         attempt([
@@ -170,7 +171,7 @@ export function storeContract(open: () => Promise<Store>): void {
       const ref = fresh();
       const blobId = createHash("sha256").update(ref.session).digest("hex");
       await append(ref, 1, [event(1, { screenshots: [{ blobId }] })]);
-      const command = { ...ref, streams: [{ stream: "main", lastSeq: 1n }], expectedVersion: undefined };
+      const command = { ...ref, streams: [{ stream: "main", lastSeq: 1n }], expectedVersion: undefined, jobs: [] };
       await expect(store.seal({ ...command, allowMissingBlobs: false }, never)).rejects.toMatchObject({
         reason: "MISSING_BLOBS",
         metadata: { blobs: blobId },
@@ -189,7 +190,7 @@ export function storeContract(open: () => Promise<Store>): void {
       await append(ref, 1, events(1, 1));
       const seen = await store.readSession(ref.project, ref.session, never);
       await append(ref, 2, events(2, 1));
-      const command = { ...ref, streams: [{ stream: "main", lastSeq: 2n }], allowMissingBlobs: false };
+      const command = { ...ref, streams: [{ stream: "main", lastSeq: 2n }], allowMissingBlobs: false, jobs: [] };
       await expect(store.seal({ ...command, expectedVersion: seen?.version }, never)).rejects.toMatchObject({
         code: "aborted",
         reason: "VERSION_MOVED",

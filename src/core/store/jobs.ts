@@ -8,7 +8,10 @@ import type { NewArtifact } from "./artifacts.ts";
  * is the caller's: `nowMs`, epoch milliseconds.
  */
 export interface JobStore {
-  /** A job that is there unfinished (same kind, project, session) is kept; if it is running it will run once more. */
+  /**
+   * A job that is there unfinished (same kind, project, session) is kept; if it is running it will run
+   * once more. Fails with `not_found` SESSION_NOT_FOUND, adding none, if a session is not there.
+   */
   enqueue(jobs: readonly NewJob[], nowMs: number, signal: AbortSignal): Promise<Enqueued>;
 
   /**
@@ -34,9 +37,15 @@ export interface JobStore {
   /** When the next scheduled job of these kinds is due; undefined when none is. */
   nextDue(kinds: readonly string[], signal: AbortSignal): Promise<number | undefined>;
 
+  // These three change as many jobs as match, in pieces of some thousands that are atomic each, so that
+  // appends go on meanwhile. One that fails half-way can be called again.
+
   /** What is not running becomes cancelled; what runs is told by its next heartbeat. Returns how many. */
   cancelJobs(filter: JobFilter, nowMs: number, signal: AbortSignal): Promise<number>;
-  /** Dead and cancelled jobs become available with their attempts anew. Returns how many. */
+  /**
+   * Dead and cancelled jobs become available with their attempts anew, unless the session has an
+   * unfinished job of that kind. Returns how many.
+   */
   redrive(filter: JobFilter, nowMs: number, signal: AbortSignal): Promise<number>;
   /** Scheduled jobs become available now. Returns how many. */
   runNow(filter: JobFilter, nowMs: number, signal: AbortSignal): Promise<number>;

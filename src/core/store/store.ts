@@ -1,11 +1,14 @@
 import type { SessionState } from "../session/state.ts";
+import type { ArtifactStore } from "./artifacts.ts";
+import type { JobStore, NewJob } from "./jobs.ts";
 
 /**
- * Where sessions live. Every method is one atomic step: it happens whole or not at all, and when
- * its promise resolves the step is on disk (fsynced). Failures are AppErrors. Times are epoch
- * milliseconds. A method that gets an aborted signal rejects; the step may still have happened.
+ * Where sessions, their jobs and what stages made of them live. Every method is one atomic step: it
+ * happens whole or not at all, and when its promise resolves the step is on disk (fsynced). Failures
+ * are AppErrors. Times are epoch milliseconds. A method that gets an aborted signal rejects; the step
+ * may still have happened.
  */
-export interface Store extends AsyncDisposable {
+export interface Store extends JobStore, ArtifactStore, AsyncDisposable {
   /**
    * Creates the session and the stream if they are absent, and makes the caller the stream's only
    * writer: appends with an older epoch fail from here on. `info` is kept if the session has none.
@@ -26,8 +29,8 @@ export interface Store extends AsyncDisposable {
   append(batch: Batch, signal: AbortSignal): Promise<Appended>;
 
   /**
-   * Makes a session complete and immutable. Sealing a sealed session with the same streams returns
-   * the seal there is. Fails with `not_found`, with `aborted` VERSION_MOVED if `expectedVersion` is
+   * Makes a session complete and immutable, and enqueues `jobs` in the same commit. Sealing a sealed
+   * session with the same streams returns the seal there is and enqueues nothing. Fails with `not_found`, with `aborted` VERSION_MOVED if `expectedVersion` is
    * not the session's, with `failed_precondition` STREAMS_DIFFER (metadata `streams`) if the
    * streams or their ends are not the ones stored, or MISSING_BLOBS (metadata `blobs`, `count`) if
    * blobs are missing and `allowMissingBlobs` is false.
@@ -128,6 +131,8 @@ export interface SealCommand {
   readonly allowMissingBlobs: boolean;
   /** The version of the session the caller saw; undefined does not check. */
   readonly expectedVersion: bigint | undefined;
+  /** What the seal causes. */
+  readonly jobs: readonly NewJob[];
 }
 
 export interface StreamEnd {

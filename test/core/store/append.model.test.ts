@@ -268,7 +268,7 @@ class History {
     const place = { project: this.#project, session: this.#session };
     const got = await outcome(
       stores.use(via, (store) =>
-        store.seal({ ...place, streams: ends, allowMissingBlobs: allow, expectedVersion: wanted }, never),
+        store.seal({ ...place, streams: ends, allowMissingBlobs: allow, expectedVersion: wanted, jobs: [] }, never),
       ),
     );
     agree(got, expected);

@@ -5,6 +5,9 @@ import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
+import { artifactsContract } from "../../contract/artifacts.ts";
+import { jobListContract } from "../../contract/job-list.ts";
+import { jobsContract } from "../../contract/jobs.ts";
 import { storeContract } from "../../contract/store.ts";
 import { events, never } from "../../fixtures.ts";
 
@@ -20,6 +23,13 @@ const open = async (path: string, create = true) => SqliteStore.open({ path, lim
 
 describe("SqliteStore", () => {
   storeContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db")));
+  const place = async () => {
+    const path = join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db");
+    return () => open(path);
+  };
+  describe("jobs", () => jobsContract(place));
+  describe("lists of jobs", () => jobListContract(place));
+  describe("artifacts", () => artifactsContract(place));
 
   const ref = { project: "p", session: "s", stream: "main" };
   const append = (store: SqliteStore, first: number, count: number) =>

@@ -1,3 +1,19 @@
+import type { Artifact, ArtifactHead, ArtifactRecord } from "../artifacts.ts";
+import type {
+  ClaimedJob,
+  ClaimRequest,
+  Enqueued,
+  JobDetail,
+  JobPage,
+  JobQuery,
+  KindSettings,
+  KindStats,
+  Lease,
+  LeaseStatus,
+  NewJob,
+  Rescued,
+  RescueOptions,
+} from "../jobs.ts";
 import type {
   Appended,
   BlobRecord,
@@ -16,6 +32,9 @@ import type {
   Watermark,
 } from "../store.ts";
 import type { AppendArgs } from "./append.ts";
+import type { JobSearch } from "./job-find.ts";
+import type { JobChange } from "./job-table.ts";
+import type { SettleArgs } from "./settle.ts";
 
 /** What the writer thread does, each in one transaction. */
 export interface Writes {
@@ -27,6 +46,16 @@ export interface Writes {
   rotateKey(args: { readonly id: string; readonly next: KeyRecord; readonly endsAtMs: number }): void;
   revokeKey(args: { readonly id: string; readonly atMs: number }): KeyRecord;
   touchKey(args: { readonly id: string; readonly atMs: number }): void;
+  enqueueJobs(args: { readonly jobs: readonly NewJob[]; readonly nowMs: number }): Enqueued;
+  claimJobs(args: ClaimRequest): ClaimedJob[];
+  heartbeatJobs(args: { readonly leases: readonly Lease[]; readonly untilMs: number }): LeaseStatus[];
+  settleJobs(args: SettleArgs): ("settled" | "lost")[];
+  rescueJobs(args: RescueOptions): Rescued;
+  cancelJobs(args: JobChange): number;
+  redriveJobs(args: JobChange): number;
+  runJobsNow(args: JobChange): number;
+  pruneJobs(args: { readonly endedBeforeMs: number; readonly limit: number }): number;
+  setKind(args: { readonly kind: string; readonly change: KindSettings }): void;
   ping(args: undefined): void;
 }
 
@@ -45,4 +74,16 @@ export interface Reads {
   }): QuarantinedEvent[];
   readKey(args: string): KeyRecord | undefined;
   listKeys(args: string | undefined): KeyRecord[];
+  nextDue(args: readonly string[]): number | undefined;
+  readJob(args: number): JobDetail | undefined;
+  findJobs(args: JobSearch): number[];
+  listJobs(args: JobQuery): JobPage;
+  jobStats(args: number): KindStats[];
+  readHeads(args: { readonly project: string; readonly session: string }): ArtifactHead[];
+  readArtifact(args: {
+    readonly project: string;
+    readonly session: string;
+    readonly key: string;
+  }): Artifact | undefined;
+  listArtifacts(args: { readonly project: string; readonly session: string; readonly limit: number }): ArtifactRecord[];
 }

@@ -1,6 +1,8 @@
 import { isMainThread, workerData } from "node:worker_threads";
+import { ArtifactTable } from "./artifact-table.ts";
 import { BlobTable } from "./blob-table.ts";
 import { openDatabase, translate } from "./database.ts";
+import { JobReader } from "./job-reader.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent } from "./migrate.ts";
 import type { Reads } from "./operations.ts";
@@ -26,6 +28,8 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
   const sessions = new SessionReader(database);
   const blobs = new BlobTable(database);
   const keys = new KeyTable(database);
+  const jobs = new JobReader(database);
+  const artifacts = new ArtifactTable(database);
   const reads: Reads = {
     readWatermark: (args) => sessions.watermark(args),
     readBlob: (args) => blobs.read(args.project, args.id),
@@ -41,6 +45,14 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
     readQuarantined: (args) => sessions.quarantined(args),
     readKey: (args) => keys.read(args),
     listKeys: (args) => keys.list(args),
+    nextDue: (args) => jobs.nextDue(args),
+    readJob: (args) => jobs.read(args),
+    findJobs: (args) => jobs.find(args),
+    listJobs: (args) => jobs.list(args),
+    jobStats: (args) => jobs.stats(args),
+    readHeads: (args) => artifacts.heads(args),
+    readArtifact: (args) => artifacts.read(args),
+    listArtifacts: (args) => artifacts.list(args),
   };
   const answer = async (request: Request): Promise<Outcome> => {
     try {

@@ -1,11 +1,18 @@
 import type { Database } from "better-sqlite3";
 import { AppError } from "../../errors.ts";
 import type { Seal, SealCommand, StreamEnd } from "../store.ts";
+import type { JobTable } from "./job-table.ts";
 import { type SessionRow, sealOf } from "./rows.ts";
 import type { SessionReader } from "./sessions.ts";
 
 /** Seals a session, inside the writer's transaction. See Store.seal. */
-export function seal(database: Database, reader: SessionReader, command: SealCommand, now: number): Seal {
+export function seal(
+  database: Database,
+  reader: SessionReader,
+  jobs: JobTable,
+  command: SealCommand,
+  now: number,
+): Seal {
   const row = database
     .prepare<[string, string], SessionRow>("SELECT * FROM sessions WHERE project = ? AND id = ?")
     .get(command.project, command.session);
@@ -33,12 +40,14 @@ export function seal(database: Database, reader: SessionReader, command: SealCom
       },
     );
   }
+  const caused = jobs.resolve(command.jobs);
   database
     .prepare(
       "UPDATE sessions SET status = 'sealed', version = version + 1, updated_at = ?, sealed_at = ?, sealed_missing = ? WHERE key = ?",
     )
     .run(now, now, JSON.stringify(missing), row.key);
   database.prepare("UPDATE projects SET open_sessions = open_sessions - 1 WHERE id = ?").run(command.project);
+  jobs.insert(caused, now);
   return { version: BigInt(row.version + 1), sealedAtMs: now, missingBlobs: missing };
 }
 

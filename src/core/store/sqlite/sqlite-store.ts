@@ -1,5 +1,24 @@
 import type { Limits } from "../../limits.ts";
 import { frameOf } from "../../session/segment.ts";
+import type { Artifact, ArtifactHead, ArtifactRecord } from "../artifacts.ts";
+import type {
+  ClaimedJob,
+  ClaimRequest,
+  Enqueued,
+  JobDetail,
+  JobFilter,
+  JobPage,
+  JobQuery,
+  JobState,
+  KindSettings,
+  KindStats,
+  Lease,
+  LeaseStatus,
+  NewJob,
+  Rescued,
+  RescueOptions,
+  Settlement,
+} from "../jobs.ts";
 import type {
   Appended,
   Batch,
@@ -132,6 +151,97 @@ export class SqliteStore implements Store {
     return this.#writer.call("touchKey", { id, atMs }, signal);
   }
 
+  enqueue(jobs: readonly NewJob[], nowMs: number, signal: AbortSignal): Promise<Enqueued> {
+    return this.#writer.call("enqueueJobs", { jobs, nowMs }, signal);
+  }
+
+  claim(request: ClaimRequest, signal: AbortSignal): Promise<ClaimedJob[]> {
+    return this.#writer.call("claimJobs", request, signal);
+  }
+
+  /** A lease that has expired is still the job's until it is rescued, so the time does not matter here. */
+  heartbeat(leases: readonly Lease[], untilMs: number, _nowMs: number, signal: AbortSignal): Promise<LeaseStatus[]> {
+    return this.#writer.call("heartbeatJobs", { leases, untilMs }, signal);
+  }
+
+  settle(settlements: readonly Settlement[], nowMs: number, signal: AbortSignal): Promise<("settled" | "lost")[]> {
+    return this.#writer.call("settleJobs", { settlements, nowMs }, signal);
+  }
+
+  rescue(options: RescueOptions, signal: AbortSignal): Promise<Rescued> {
+    return this.#writer.call("rescueJobs", options, signal);
+  }
+
+  nextDue(kinds: readonly string[], signal: AbortSignal): Promise<number | undefined> {
+    return this.#reader.call("nextDue", kinds, signal);
+  }
+
+  cancelJobs(filter: JobFilter, nowMs: number, signal: AbortSignal): Promise<number> {
+    return this.#changeJobs("cancelJobs", filter, ["scheduled", "available", "running"], nowMs, signal);
+  }
+
+  redrive(filter: JobFilter, nowMs: number, signal: AbortSignal): Promise<number> {
+    return this.#changeJobs("redriveJobs", filter, ["dead", "cancelled"], nowMs, signal);
+  }
+
+  runNow(filter: JobFilter, nowMs: number, signal: AbortSignal): Promise<number> {
+    return this.#changeJobs("runJobsNow", filter, ["scheduled"], nowMs, signal);
+  }
+
+  /** Looks for the jobs on the reader, however many it has to look through, and changes them in small commits. */
+  async #changeJobs(
+    change: "cancelJobs" | "redriveJobs" | "runJobsNow",
+    filter: JobFilter,
+    allowed: readonly JobState[],
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const states = allowed.filter((state) => filter.state === undefined || state === filter.state);
+    let changed = 0;
+    let before: number | undefined;
+    for (;;) {
+      const found = await this.#reader.call("findJobs", { filter, states, before, limit: MAX_FOUND }, signal);
+      for (let from = 0; from < found.length; from += CHANGED_AT_ONCE) {
+        const ids = found.slice(from, from + CHANGED_AT_ONCE);
+        changed += await this.#writer.call(change, { ids, states, nowMs }, signal);
+      }
+      if (found.length < MAX_FOUND) return changed;
+      before = found.at(-1);
+    }
+  }
+
+  pruneJobs(endedBeforeMs: number, limit: number, signal: AbortSignal): Promise<number> {
+    return this.#writer.call("pruneJobs", { endedBeforeMs, limit }, signal);
+  }
+
+  setKind(kind: string, change: KindSettings, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("setKind", { kind, change }, signal);
+  }
+
+  readJob(id: number, signal: AbortSignal): Promise<JobDetail | undefined> {
+    return this.#reader.call("readJob", id, signal);
+  }
+
+  listJobs(query: JobQuery, signal: AbortSignal): Promise<JobPage> {
+    return this.#reader.call("listJobs", query, signal);
+  }
+
+  jobStats(nowMs: number, signal: AbortSignal): Promise<KindStats[]> {
+    return this.#reader.call("jobStats", nowMs, signal);
+  }
+
+  readHeads(project: string, session: string, signal: AbortSignal): Promise<ArtifactHead[]> {
+    return this.#reader.call("readHeads", { project, session }, signal);
+  }
+
+  readArtifact(project: string, session: string, key: string, signal: AbortSignal): Promise<Artifact | undefined> {
+    return this.#reader.call("readArtifact", { project, session, key }, signal);
+  }
+
+  listArtifacts(project: string, session: string, limit: number, signal: AbortSignal): Promise<ArtifactRecord[]> {
+    return this.#reader.call("listArtifacts", { project, session, limit }, signal);
+  }
+
   ping(signal: AbortSignal): Promise<void> {
     return this.#writer.call("ping", undefined, signal);
   }
@@ -141,6 +251,11 @@ export class SqliteStore implements Store {
     await this.#reader[Symbol.asyncDispose]();
   }
 }
+
+/** Ids in memory at a time. */
+const MAX_FOUND = 1_000_000;
+/** A commit of about 20 ms. */
+const CHANGED_AT_ONCE = 2_000;
 
 /** Node runs the sources as they are; a build has the same files with another ending. */
 const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".js";

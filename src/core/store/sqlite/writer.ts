@@ -4,14 +4,17 @@ import { systemClock } from "../../clock.ts";
 import { AppError } from "../../errors.ts";
 import type { Limits } from "../../limits.ts";
 import { Appender } from "./append.ts";
+import { ArtifactTable } from "./artifact-table.ts";
 import { BlobTable } from "./blob-table.ts";
 import { openDatabase, type Synchronous, translate } from "./database.ts";
+import { JobTable } from "./job-table.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent, isEmpty, migrateUp } from "./migrate.ts";
 import type { Writes } from "./operations.ts";
 import { seal } from "./seal.ts";
 import { SessionCache } from "./session-cache.ts";
 import { SessionReader } from "./sessions.ts";
+import { Settler } from "./settle.ts";
 import { failed, type Outcome, perform, type Request, serve, succeeded } from "./thread.ts";
 
 export interface WriterData {
@@ -50,12 +53,14 @@ class Writer {
     const reader = new SessionReader(this.#database);
     const keys = new KeyTable(this.#database);
     const blobs = new BlobTable(this.#database);
+    const jobs = new JobTable(this.#database);
+    const settler = new Settler(this.#database, jobs, new ArtifactTable(this.#database));
     return {
       openStream: (args) => appender.openStream(args),
       append: (args) => appender.append(args),
       seal: (args) => {
         this.#cache.flush();
-        const sealed = seal(this.#database, reader, args, now());
+        const sealed = seal(this.#database, reader, jobs, args, now());
         this.#cache.forget();
         return sealed;
       },
@@ -64,6 +69,16 @@ class Writer {
       rotateKey: (args) => keys.rotate(args),
       revokeKey: (args) => keys.revoke(args),
       touchKey: (args) => keys.touch(args),
+      enqueueJobs: (args) => jobs.enqueue(args),
+      claimJobs: (args) => jobs.claim(args),
+      heartbeatJobs: (args) => jobs.heartbeat(args),
+      settleJobs: (args) => settler.settle(args),
+      rescueJobs: (args) => jobs.rescue(args),
+      cancelJobs: (args) => jobs.cancel(args),
+      redriveJobs: (args) => jobs.redrive(args),
+      runJobsNow: (args) => jobs.runNow(args),
+      pruneJobs: (args) => jobs.prune(args),
+      setKind: (args) => jobs.setKind(args),
       ping: () => undefined,
     };
   }
