@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, type TransferListItem, Worker } from "node:worker_threads";
-import { AppError, type ErrorCode } from "../../errors.ts";
+import { AppError } from "../../errors.ts";
+import { fromPlain, type PlainError, toPlain } from "../../plain-error.ts";
 
 /** Functions of one argument, by name. Arguments and results are structured-cloned. */
 export type Operations<T> = { readonly [K in keyof T]: (args: never) => unknown };
@@ -15,15 +16,6 @@ export interface Request {
 export type Outcome<T = unknown> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: PlainError };
-
-interface PlainError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly reason: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly retryAfterMs: number | undefined;
-  readonly cause: string;
-}
 
 type Reply =
   | { readonly ready: Outcome }
@@ -84,7 +76,7 @@ export class ThreadClient<Ops extends Operations<Ops>> implements AsyncDisposabl
     worker.on("message", (reply: Reply) => {
       if ("outcomes" in reply) for (const [id, outcome] of reply.outcomes) this.#finish(id, outcome);
       else if (reply.ready.ok) resolve(worker);
-      else reject(errorOf(reply.ready.error));
+      else reject(fromPlain(reply.ready.error));
     });
     worker.on("error", (error) => {
       failure = error;
@@ -103,7 +95,7 @@ export class ThreadClient<Ops extends Operations<Ops>> implements AsyncDisposabl
   }
 
   #finish(id: number, outcome: Outcome<never>): void {
-    this.#settle(id, (call) => (outcome.ok ? call.resolve(outcome.value) : call.reject(errorOf(outcome.error))));
+    this.#settle(id, (call) => (outcome.ok ? call.resolve(outcome.value) : call.reject(fromPlain(outcome.error))));
   }
 
   #settle(id: number, act: (call: { resolve(value: never): void; reject(error: AppError): void }) => void): void {
@@ -182,19 +174,5 @@ export function succeeded(value: unknown): Outcome {
 }
 
 export function failed(error: unknown): Outcome {
-  const { code, message, reason, metadata, retryAfterMs, cause } = AppError.from(error);
-  // What is our own fault is looked for by its stack; for the rest the driver's words say more.
-  const stack = code === "internal" && cause instanceof Error ? cause.stack : undefined;
-  const text = stack ?? (cause instanceof Error ? cause.message : String(cause ?? ""));
-  return { ok: false, error: { code, message, reason, metadata, retryAfterMs, cause: text } };
-}
-
-function errorOf(error: PlainError): AppError {
-  const { code, message, reason, metadata, retryAfterMs, cause } = error;
-  return new AppError(code, message, {
-    reason,
-    metadata,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(cause === "" ? {} : { cause: new Error(cause) }),
-  });
+  return { ok: false, error: toPlain(error) };
 }
