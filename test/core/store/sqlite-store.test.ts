@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
 import { artifactsContract } from "../../contract/artifacts.ts";
+import { campaignContract } from "../../contract/campaigns.ts";
 import { jobListContract } from "../../contract/job-list.ts";
 import { jobsContract } from "../../contract/jobs.ts";
 import { storeContract } from "../../contract/store.ts";
@@ -30,6 +31,8 @@ describe("SqliteStore", () => {
   describe("jobs", () => jobsContract(place));
   describe("lists of jobs", () => jobListContract(place));
   describe("artifacts", () => artifactsContract(place));
+  describe("campaigns", () =>
+    campaignContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db"))));
 
   const ref = { project: "p", session: "s", stream: "main" };
   const append = (store: SqliteStore, first: number, count: number) =>

@@ -1,5 +1,17 @@
 import type { Artifact, ArtifactHead, ArtifactRecord } from "../artifacts.ts";
 import type {
+  Campaign,
+  CampaignChange,
+  CampaignQuery,
+  CampaignStep,
+  NewCampaign,
+  Selection,
+  SelectionPage,
+  SelectionQuery,
+  SignatureCount,
+  StageDuration,
+} from "../campaigns.ts";
+import type {
   ClaimedJob,
   ClaimRequest,
   Enqueued,
@@ -56,6 +68,11 @@ export interface Writes {
   runJobsNow(args: JobChange): number;
   pruneJobs(args: { readonly endedBeforeMs: number; readonly limit: number }): number;
   setKind(args: { readonly kind: string; readonly change: KindSettings }): void;
+  keepPlan(args: { readonly hash: string; readonly json: string; readonly nowMs: number }): void;
+  createCampaign(args: NewCampaign): Campaign;
+  changeCampaign(args: { readonly change: CampaignChange; readonly nowMs: number }): Campaign;
+  advanceCampaign(args: { readonly step: CampaignStep; readonly nowMs: number }): Campaign;
+  touchCampaign(args: { readonly id: string; readonly nowMs: number }): void;
   ping(args: undefined): void;
 }
 
@@ -86,4 +103,11 @@ export interface Reads {
     readonly key: string;
   }): Artifact | undefined;
   listArtifacts(args: { readonly project: string; readonly session: string; readonly limit: number }): ArtifactRecord[];
+  storeId(args: undefined): string;
+  countSessions(args: Selection): SignatureCount[];
+  selectSessions(args: SelectionQuery): SelectionPage;
+  stageDurations(args: undefined): StageDuration[];
+  readPlan(args: string): string | undefined;
+  readCampaign(args: string): Campaign | undefined;
+  listCampaigns(args: CampaignQuery): Campaign[];
 }

@@ -1,11 +1,13 @@
 import { isMainThread, workerData } from "node:worker_threads";
 import { ArtifactTable } from "./artifact-table.ts";
 import { BlobTable } from "./blob-table.ts";
+import { CampaignTable } from "./campaigns.ts";
 import { openDatabase, translate } from "./database.ts";
 import { JobReader } from "./job-reader.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent } from "./migrate.ts";
 import type { Reads } from "./operations.ts";
+import { SelectionReader } from "./selection.ts";
 import { SessionReader } from "./sessions.ts";
 import { failed, type Outcome, perform, type Request, serve, succeeded } from "./thread.ts";
 
@@ -30,6 +32,8 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
   const keys = new KeyTable(database);
   const jobs = new JobReader(database);
   const artifacts = new ArtifactTable(database);
+  const campaigns = new CampaignTable(database);
+  const selection = new SelectionReader(database);
   const reads: Reads = {
     readWatermark: (args) => sessions.watermark(args),
     readBlob: (args) => blobs.read(args.project, args.id),
@@ -53,6 +57,13 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
     readHeads: (args) => artifacts.heads(args),
     readArtifact: (args) => artifacts.read(args),
     listArtifacts: (args) => artifacts.list(args),
+    storeId: () => campaigns.storeId(),
+    countSessions: (args) => selection.count(args),
+    selectSessions: (args) => selection.select(args),
+    stageDurations: () => selection.durations(),
+    readPlan: (args) => campaigns.readPlan(args),
+    readCampaign: (args) => campaigns.read(args),
+    listCampaigns: (args) => campaigns.list(args),
   };
   const answer = async (request: Request): Promise<Outcome> => {
     try {

@@ -2,6 +2,18 @@ import type { Limits } from "../../limits.ts";
 import { frameOf } from "../../session/segment.ts";
 import type { Artifact, ArtifactHead, ArtifactRecord } from "../artifacts.ts";
 import type {
+  Campaign,
+  CampaignChange,
+  CampaignQuery,
+  CampaignStep,
+  NewCampaign,
+  Selection,
+  SelectionPage,
+  SelectionQuery,
+  SignatureCount,
+  StageDuration,
+} from "../campaigns.ts";
+import type {
   ClaimedJob,
   ClaimRequest,
   Enqueued,
@@ -240,6 +252,54 @@ export class SqliteStore implements Store {
 
   listArtifacts(project: string, session: string, limit: number, signal: AbortSignal): Promise<ArtifactRecord[]> {
     return this.#reader.call("listArtifacts", { project, session, limit }, signal);
+  }
+
+  storeId(signal: AbortSignal): Promise<string> {
+    return this.#reader.call("storeId", undefined, signal);
+  }
+
+  countSessions(selection: Selection, signal: AbortSignal): Promise<SignatureCount[]> {
+    return this.#reader.call("countSessions", selection, signal);
+  }
+
+  selectSessions(query: SelectionQuery, signal: AbortSignal): Promise<SelectionPage> {
+    return this.#reader.call("selectSessions", query, signal);
+  }
+
+  stageDurations(signal: AbortSignal): Promise<StageDuration[]> {
+    return this.#reader.call("stageDurations", undefined, signal);
+  }
+
+  keepPlan(hash: string, json: string, nowMs: number, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("keepPlan", { hash, json, nowMs }, signal);
+  }
+
+  readPlan(hash: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#reader.call("readPlan", hash, signal);
+  }
+
+  createCampaign(campaign: NewCampaign, signal: AbortSignal): Promise<Campaign> {
+    return this.#writer.call("createCampaign", campaign, signal);
+  }
+
+  readCampaign(id: string, signal: AbortSignal): Promise<Campaign | undefined> {
+    return this.#reader.call("readCampaign", id, signal);
+  }
+
+  listCampaigns(query: CampaignQuery, signal: AbortSignal): Promise<Campaign[]> {
+    return this.#reader.call("listCampaigns", query, signal);
+  }
+
+  changeCampaign(change: CampaignChange, nowMs: number, signal: AbortSignal): Promise<Campaign> {
+    return this.#writer.call("changeCampaign", { change, nowMs }, signal);
+  }
+
+  advanceCampaign(step: CampaignStep, nowMs: number, signal: AbortSignal): Promise<Campaign> {
+    return this.#writer.call("advanceCampaign", { step, nowMs }, signal);
+  }
+
+  touchCampaign(id: string, nowMs: number, signal: AbortSignal): Promise<void> {
+    return this.#writer.call("touchCampaign", { id, nowMs }, signal);
   }
 
   ping(signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import type { Limits } from "../../limits.ts";
 import { Appender } from "./append.ts";
 import { ArtifactTable } from "./artifact-table.ts";
 import { BlobTable } from "./blob-table.ts";
+import { CampaignTable } from "./campaigns.ts";
 import { openDatabase, type Synchronous, translate } from "./database.ts";
 import { JobTable } from "./job-table.ts";
 import { KeyTable } from "./keys.ts";
@@ -55,6 +56,7 @@ class Writer {
     const blobs = new BlobTable(this.#database);
     const jobs = new JobTable(this.#database);
     const settler = new Settler(this.#database, jobs, new ArtifactTable(this.#database));
+    const campaigns = new CampaignTable(this.#database);
     return {
       openStream: (args) => appender.openStream(args),
       append: (args) => appender.append(args),
@@ -79,6 +81,12 @@ class Writer {
       runJobsNow: (args) => jobs.runNow(args),
       pruneJobs: (args) => jobs.prune(args),
       setKind: (args) => jobs.setKind(args),
+      keepPlan: (args) => campaigns.keepPlan(args),
+      createCampaign: (args) => campaigns.create(args),
+      changeCampaign: ({ change, nowMs }) => campaigns.change(change, nowMs),
+      advanceCampaign: ({ step, nowMs }) =>
+        campaigns.advance(step, nowMs, (added) => jobs.enqueue({ jobs: added, nowMs })),
+      touchCampaign: ({ id, nowMs }) => campaigns.touch(id, nowMs),
       ping: () => undefined,
     };
   }
