@@ -31,6 +31,11 @@ const GROUPS: readonly Group[] = [
     load: () => import("./commands/push.ts"),
   },
   { name: "sessions", description: "What is stored", load: () => import("./commands/sessions.ts") },
+  {
+    name: "work",
+    description: "Run the pipeline's jobs beside the daemon; many at once are fine",
+    load: () => import("./commands/work.ts"),
+  },
   { name: "keys", description: "API keys", load: () => import("./commands/keys.ts") },
   { name: "migrate", description: "The store's schema", load: () => import("./commands/migrate.ts") },
   { name: "config", description: "What Sluice is set to, and where from", load: () => import("./commands/config.ts") },

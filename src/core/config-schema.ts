@@ -6,6 +6,7 @@ import { formatBytes, formatDuration, parseBytes, parseDuration } from "./quanti
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
+const WORKERS = "is neither auto nor a whole number from 0 to 1000";
 /** Node's timers fire at once when asked for more than 2^31 - 1 ms, so no time is longer than 24 days. */
 const LONGEST_MS = 24 * 86_400_000;
 
@@ -19,6 +20,8 @@ export const configSchema = z
     store: storeUrl("sqlite:./data/sluice.db"),
     /** Where the bytes of screenshots live. */
     blobs: blobsUrl("file:./data/blobs"),
+    /** Parameters of the pipeline's stages; unset is pipeline.yaml if there is one. */
+    pipeline: path(),
     /** Address and port of the daemon; port 0 takes a free one. */
     listen: address("127.0.0.1:4750"),
     tls: z.strictObject({
@@ -41,6 +44,20 @@ export const configSchema = z
     }),
     log: z.strictObject({
       level: z.enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]).default("info"),
+    }),
+    jobs: z.strictObject({
+      /** Stages a worker runs at once; auto is one a core but one. 0 keeps the daemon from running any. */
+      concurrency: z.union([z.literal("auto"), count(1, { min: 0, max: 1000 })], WORKERS).default("auto"),
+      /** Before a job that fails is dead. */
+      maxAttempts: count(5, { min: 1, max: 1000 }),
+      /** How long a worker that says nothing keeps its jobs. */
+      leaseMs: duration("30s"),
+      /** For one stage of one session. */
+      stageDeadlineMs: duration("5m"),
+      /** JavaScript heap of a process that runs stages. */
+      stageMemory: bytes(2 * GiB, { min: 64 * MiB, max: 1024 * GiB }),
+      /** How long finished jobs stay in the ledger. */
+      keepMs: duration("7d"),
     }),
     /** How long a stopping daemon finishes what is in hand. */
     graceMs: duration("25s"),

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { JobMetrics } from "./jobs/job-metrics.ts";
 
 /**
  * What the process counts, in Prometheus terms: one method for each thing that happens. Labels come
@@ -12,6 +13,8 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 export class Metrics implements Disposable {
   readonly #registry = new Registry();
   readonly #loopDelay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
+  /** Of the workers in this process, and of the ledger. */
+  readonly jobs: JobMetrics = new JobMetrics(this.#registry);
   #budget: () => BudgetUse = () => ({ usedBytes: 0, limitBytes: 0 });
 
   readonly #eventsReceived = this.#counter("sluice_events_received_total", "Events that arrived, counted at the edge.");

@@ -41,7 +41,7 @@ describe("every command in the documents runs as it stands, and prints what is s
       const languages = [...readDocument(path).matchAll(/^```(\w*)\n[\s\S]*?^```$/gm)].map(
         ({ 1: language }) => language,
       );
-      expect(["", "json", "sh", "js", "text"], path).toEqual(expect.arrayContaining(languages));
+      expect(["", "json", "yaml", "sh", "js", "text"], path).toEqual(expect.arrayContaining(languages));
     }
   });
 });

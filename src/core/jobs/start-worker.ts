@@ -1,0 +1,76 @@
+import { availableParallelism, hostname } from "node:os";
+import type { App } from "../app.ts";
+import type { Config } from "../config.ts";
+import { type AnyStage, Pipeline } from "../pipeline/pipeline.ts";
+import { readPipelineSettings } from "../pipeline/settings.ts";
+import { CampaignDriver } from "./campaign.ts";
+import type { WorkerEvents } from "./events.ts";
+import { HostPool } from "./host-pool.ts";
+import { Worker } from "./worker.ts";
+
+export interface WorkerStart {
+  readonly app: App;
+  readonly concurrency: number;
+  /** The stages it runs; undefined means all. */
+  readonly kinds: readonly string[] | undefined;
+  readonly events: WorkerEvents;
+  /** URL of a module that exports STAGES; the release's own when left out. */
+  readonly stages?: string;
+}
+
+export interface StartedWorker extends AsyncDisposable {
+  readonly worker: Worker;
+  /** Processes that run stages now. */
+  readonly hosts: number;
+}
+
+/**
+ * Starts a worker with the processes its stages run in, and what keeps campaigns going. Fails with
+ * `invalid_argument` BAD_PIPELINE.
+ */
+export async function startWorker(options: WorkerStart): Promise<StartedWorker> {
+  const { app, concurrency, events, stages = RELEASED } = options;
+  const { config, store, clock } = app;
+  const settings = await readPipelineSettings(config.pipeline);
+  const { STAGES }: { readonly STAGES: readonly AnyStage[] } = await import(stages);
+  const pipeline = new Pipeline(STAGES, settings);
+  const { leaseMs, maxAttempts, keepMs, stageMemory: memoryBytes, stageDeadlineMs: deadlineMs } = config.jobs;
+  const setup = { config, settings, stages };
+  const pool = new HostPool({ setup, memoryBytes, deadlineMs, idleMs: HOST_IDLE_MS, clock });
+  const worker = new Worker({
+    ...{ store, stages: pool, concurrency, leaseMs, maxAttempts, keepMs, clock, events, random: Math.random },
+    // A session that was begun is finished before another is: what is in between has no use.
+    kinds: STAGES.map(({ name }) => name)
+      .filter((name) => options.kinds?.includes(name) ?? true)
+      .reverse(),
+    owner: `${hostname()}/${process.pid}`,
+  });
+  const stopping = new AbortController();
+  const driver = new CampaignDriver({
+    ...{ store, pipeline, clock },
+    onJobs: () => worker.wake(),
+    onFailure: (error) => events.storeFailed("campaigns", error),
+  });
+  const driving = driver.run(stopping.signal);
+  return {
+    worker,
+    get hosts() {
+      return pool.size;
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await worker[Symbol.asyncDispose]();
+      await Promise.all([driving, pool[Symbol.asyncDispose]()]);
+    },
+  };
+}
+
+/** What `jobs.concurrency` comes to on this machine: a core is left to ingest. */
+export function concurrencyOf({ jobs }: Config): number {
+  return jobs.concurrency === "auto" ? Math.max(1, availableParallelism() - 1) : jobs.concurrency;
+}
+
+/** Node runs the sources as they are; a build has the same files with another ending. */
+const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+const RELEASED = new URL(`../pipeline/stages${EXTENSION}`, import.meta.url).href;
+const HOST_IDLE_MS = 60_000;

@@ -1,0 +1,5 @@
+import type { AnyStage } from "./pipeline.ts";
+import { validate } from "./validate.ts";
+
+/** The stages of this release, in the order they run. */
+export const STAGES: readonly AnyStage[] = [validate];
