@@ -57,7 +57,7 @@ export function sealCommandOf(
   { project, session }: { readonly project: string; readonly session: string },
   message: SealSession | undefined,
   own: StreamEnd | undefined,
-): SealCommand {
+): Omit<SealCommand, "jobs"> {
   const named = (message?.streams ?? []).map(({ stream, lastSeq }) => ({
     stream: stream === "" ? "main" : stream,
     lastSeq,
@@ -68,7 +68,6 @@ export function sealCommandOf(
     streams: named.length === 0 && own !== undefined ? [own] : named,
     allowMissingBlobs: message?.allowMissingBlobs ?? false,
     expectedVersion: message === undefined || message.expectedVersion === 0n ? undefined : message.expectedVersion,
-    jobs: [],
   };
 }
 

@@ -2,6 +2,8 @@ import { type App, openApp, ownStore } from "../core/app.ts";
 import type { Config } from "../core/config.ts";
 import { isLoopback } from "../core/config-check.ts";
 import { AppError } from "../core/errors.ts";
+import { loggedEvents } from "../core/jobs/events.ts";
+import { concurrencyOf, type StartedWorker, startWorker } from "../core/jobs/start-worker.ts";
 import type { Logger } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";
 import { Ingest } from "../core/session/ingest.ts";
@@ -28,19 +30,24 @@ export interface ServerOptions {
 }
 
 /**
- * A daemon that serves. `drain` stops it in an orderly way: no new connections, callers are told to
- * reconnect, what is in hand is finished and acked. Disposing it closes what is left at once.
+ * A daemon that serves, and runs the pipeline's jobs. `drain` stops it in an orderly way: no new
+ * connections, callers are told to reconnect, what is in hand is finished and acked, jobs are
+ * finished or given back. Disposing it closes what is left at once.
  */
 export class Server implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #health: Health;
   readonly #shutdown: AbortController;
+  readonly #jobs: StartedWorker | undefined;
+  readonly #giveBackMs: number;
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(listener: Listener, health: Health, shutdown: AbortController, resources: AsyncDisposableStack) {
-    this.#listener = listener;
-    this.#health = health;
-    this.#shutdown = shutdown;
+  private constructor(parts: ServerParts, resources: AsyncDisposableStack) {
+    this.#listener = parts.listener;
+    this.#health = parts.health;
+    this.#shutdown = parts.shutdown;
+    this.#jobs = parts.jobs;
+    this.#giveBackMs = parts.giveBackMs;
     this.#resources = resources;
   }
 
@@ -73,7 +80,9 @@ export class Server implements AsyncDisposable {
     const deadlines = opened.use(
       new Deadlines({ messageMs: limits.messageDeadlineMs, idleMs: limits.streamIdleMs, answerMs: limits.ackStallMs }),
     );
-    const handlers = createHandlers(app, { metrics, health, memory, shutdown: shutdown.signal });
+    const jobs = opened.use(await startJobs(app, { metrics, logger }));
+    const onSealed = () => jobs?.worker.wake();
+    const handlers = createHandlers(app, { metrics, health, memory, shutdown: shutdown.signal, onSealed });
     const gate = new Gate({ keys: app.keys, config, clock: app.clock, metrics });
     const rpc = new RpcHandler({
       config,
@@ -107,7 +116,8 @@ export class Server implements AsyncDisposable {
         },
       }),
     );
-    return new Server(listener, health, shutdown, opened.move());
+    const giveBackMs = Math.ceil(config.graceMs * FINISH_SHARE);
+    return new Server({ listener, health, shutdown, jobs, giveBackMs }, opened.move());
   }
 
   get url(): string {
@@ -119,7 +129,7 @@ export class Server implements AsyncDisposable {
     await this.#listener.reloadTls();
   }
 
-  /** Resolves when every connection is gone; rejects when `signal` aborts first. */
+  /** Resolves when every connection and job is gone; rejects when `signal` aborts before the connections are. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#health.setDraining();
     this.#shutdown.abort(
@@ -128,7 +138,9 @@ export class Server implements AsyncDisposable {
         retryAfterMs: 500,
       }),
     );
-    await this.#listener.drain(signal);
+    const giveBack = AbortSignal.any([signal, AbortSignal.timeout(this.#giveBackMs)]);
+    const drained = await Promise.allSettled([this.#listener.drain(signal), this.#jobs?.worker.drain(giveBack)]);
+    for (const part of drained) if (part.status === "rejected") throw part.reason;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -136,6 +148,37 @@ export class Server implements AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 }
+
+interface ServerParts {
+  readonly listener: Listener;
+  readonly health: Health;
+  readonly shutdown: AbortController;
+  readonly jobs: StartedWorker | undefined;
+  /** After this a draining server gives back the jobs it still runs. */
+  readonly giveBackMs: number;
+}
+
+/** How much of the grace jobs have to end by themselves. */
+const FINISH_SHARE = 0.8;
+
+/** undefined when the settings leave the jobs to other processes. */
+async function startJobs(app: App, { metrics, logger }: JobParts): Promise<StartedWorker | undefined> {
+  const concurrency = concurrencyOf(app.config);
+  const events = loggedEvents(logger, metrics.jobs);
+  const started = concurrency === 0 ? undefined : await startWorker({ app, concurrency, kinds: undefined, events });
+  metrics.jobs.track({
+    stats: () => app.store.jobStats(app.clock.now(), AbortSignal.timeout(STATS_DEADLINE_MS)),
+    hosts: () => started?.hosts ?? 0,
+  });
+  return started;
+}
+
+interface JobParts {
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+const STATS_DEADLINE_MS = 5_000;
 
 async function openStoreOnce(options: ServerOptions, opened: AsyncDisposableStack): Promise<App> {
   const { config, logger, synchronous = "FULL" } = options;
@@ -166,9 +209,10 @@ interface Parts {
   readonly health: Health;
   readonly memory: Memory;
   readonly shutdown: AbortSignal;
+  readonly onSealed: () => void;
 }
 
-function createHandlers(app: App, { metrics, health, memory, shutdown }: Parts): Handlers {
+function createHandlers(app: App, { metrics, health, memory, shutdown, onSealed }: Parts): Handlers {
   const { config, store, blobs, keys, clock } = app;
   const { callDeadlineMs } = config.limits;
   let open = 0;
@@ -187,7 +231,7 @@ function createHandlers(app: App, { metrics, health, memory, shutdown }: Parts):
     const share = Math.floor(memory.working.limitBytes / Math.max(1, open));
     return Math.min(MAX_CREDIT, Math.max(MIN_CREDIT, share));
   };
-  const ingest = new Ingest({ store, blobs, limits: config.limits, metrics });
+  const ingest = new Ingest({ store, blobs, limits: config.limits, metrics, onSealed });
   return {
     ingest: new IngestHandlers({ ingest, credit, callDeadlineMs, shutdown, uploads }),
     sessions: new SessionsHandlers({ store, blobs, clock, callDeadlineMs, shutdown }),

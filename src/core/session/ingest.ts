@@ -2,6 +2,7 @@ import type { BlobProgress, BlobStore, BlobWrite } from "../blobs/blobs.ts";
 import { AppError } from "../errors.ts";
 import type { Limits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
+import { STAGE_NAMES } from "../pipeline/stage.ts";
 import type {
   Appended,
   Batch,
@@ -20,6 +21,8 @@ export interface IngestOptions {
   readonly blobs: BlobStore;
   readonly limits: Limits;
   readonly metrics: Metrics;
+  /** Called when a session has been sealed, and what its seal causes is in the ledger. */
+  readonly onSealed: () => void;
 }
 
 /** A chunk of a blob with what the store keeps of the whole. */
@@ -36,12 +39,14 @@ export class Ingest {
   readonly #blobs: BlobStore;
   readonly #limits: Limits;
   readonly #metrics: Metrics;
+  readonly #onSealed: () => void;
 
   constructor(options: IngestOptions) {
     this.#store = options.store;
     this.#blobs = options.blobs;
     this.#limits = options.limits;
     this.#metrics = options.metrics;
+    this.#onSealed = options.onSealed;
   }
 
   get limits(): Limits {
@@ -132,10 +137,14 @@ export class Ingest {
     );
   }
 
-  async seal(command: SealCommand, signal: AbortSignal): Promise<Seal> {
-    checkId("session", command.session);
-    const seal = await this.#store.seal(command, signal);
+  /** See Store.seal. The first stage of the pipeline is enqueued with it. */
+  async seal(command: Omit<SealCommand, "jobs">, signal: AbortSignal): Promise<Seal> {
+    const { project, session } = command;
+    checkId("session", session);
+    const jobs = [{ kind: FIRST_STAGE, project, session, priority: LIVE_PRIORITY }];
+    const seal = await this.#store.seal({ ...command, jobs }, signal);
     this.#metrics.sessionSealed();
+    this.#onSealed();
     return seal;
   }
 
@@ -144,6 +153,9 @@ export class Ingest {
   }
 }
 
+const [FIRST_STAGE] = STAGE_NAMES;
+/** What comes in goes before what is run again. */
+const LIVE_PRIORITY = 3;
 const MAX_SEQ = BigInt(Number.MAX_SAFE_INTEGER);
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]{1,64}\/[a-z0-9!#$&^_.+-]{1,64}$/i;
