@@ -1,14 +1,17 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BIN, finished, Workplace } from "./sluice.ts";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+const CODESIGHT = fileURLToPath(new URL("../../../shared/data/codesight", import.meta.url));
 let place: Workplace;
 beforeEach(async () => {
   place = await Workplace.open();
@@ -107,6 +110,21 @@ describe("push", () => {
     expect(again.records().at(-1)).toMatchObject({ events_stored: 0, events_known: 8, blobs_sent: 0, blobs_known: 2 });
     const out = await place.sluice(["sessions", "blob", imageOf("a").id, "--out", "-"]);
     expect(out.stdout).toBe("a screenshot of a");
+  });
+
+  test("sends what the system before it exported, every interaction of it", async (context) => {
+    if (!existsSync(CODESIGHT)) return context.skip("no recordings at ../shared/data/codesight");
+    await using daemon = await startDaemon();
+    const push = ["push", CODESIGHT, "--to", daemon.url, "--json"];
+    const first = await place.sluice(push);
+    expect(first.code, first.stderr).toBe(0);
+    const counts = { sessions: 4, failed: 0, sealed: 4, events_stored: 299, events_known: 0, events_quarantined: 0 };
+    expect(first.records().at(-1)).toMatchObject(counts);
+    const again = await place.sluice(push);
+    expect(again.records().at(-1)).toMatchObject({ ...counts, events_stored: 0, events_known: 299 });
+    const shown = await place.sluice(["sessions", "show", "session_1753894420339_mkfvw24za"]);
+    expect(shown.stdout).toMatch(/^status +sealed/m);
+    expect(shown.stdout).toMatch(/^main +90$/m);
   });
 
   test("a session of several streams is sealed once, with all of them; --no-seal leaves it open", async () => {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Box, BoxSchema, EventSchema, ScreenshotPhase } from "../../wire/gen/sluice/v1/event_pb.ts";
@@ -8,6 +7,7 @@ import { badCapture, hashFile, listDirectory, readHead, readText, statIfThere } 
 import type { Importer, RecordedBlob, RecordedEvent, Recording } from "./importer.ts";
 import { readLines } from "./lines.ts";
 import { type Action, countActions, readActions, type Size } from "./pyautogui.ts";
+import { sessionId } from "./session-id.ts";
 
 /**
  * AgentNet and OpenCUA trajectories: a benchmark trajectory (.json, one a file) or the training
@@ -172,14 +172,6 @@ function infoOf(trajectory: Trajectory): SessionInfo {
     ],
     rawJson: trajectory.json,
   };
-}
-
-/** The task's own id where it is a valid session id; else what is valid of it, told apart by a hash. */
-function sessionId(taskId: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(taskId)) return taskId;
-  const hash = createHash("sha256").update(taskId).digest("hex").slice(0, 16);
-  const plain = taskId.replace(/[^A-Za-z0-9._:-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
-  return `${plain.slice(0, 100)}${plain === "" ? "" : "-"}${hash}`;
 }
 
 /** A trajectory is held in memory whole; the largest published ones are about 1 MB. */

@@ -68,8 +68,9 @@ export async function hashFile(
   return { id: hash.digest("hex"), size };
 }
 
-export async function* readChunks(path: string, signal: AbortSignal): AsyncIterable<Buffer> {
-  const stream = createReadStream(path, { signal, highWaterMark: 256 * 1024 });
+/** From byte `start` on. */
+export async function* readChunks(path: string, signal: AbortSignal, start = 0): AsyncIterable<Buffer> {
+  const stream = createReadStream(path, { signal, start, highWaterMark: 256 * 1024 });
   try {
     for await (const chunk of stream) yield chunk;
   } catch (error) {

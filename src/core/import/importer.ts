@@ -2,6 +2,7 @@ import { AppError } from "../errors.ts";
 import type { BlobRecord, SessionInfo } from "../store/store.ts";
 import { AgentNetImporter } from "./agentnet.ts";
 import { CaptureImporter } from "./capture.ts";
+import { CodeSightImporter } from "./codesight.ts";
 import { statPath } from "./file-access.ts";
 
 /**
@@ -47,7 +48,7 @@ export interface RecordedBlob extends BlobRecord {
   readonly path: string;
 }
 
-const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter()];
+const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter(), new CodeSightImporter()];
 
 /**
  * The recordings at `path`, in whichever known format it holds. Fails with `not_found`
