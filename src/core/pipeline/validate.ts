@@ -57,8 +57,7 @@ function decodeStreams(recording: Recorded, findings: Findings): Decoded[][] {
   for (const recorded of recording.events) {
     const ref: EventRef = { stream: recorded.stream, seq: recorded.seq };
     const report = findings.reporter(ref);
-    const sent = readEvent(recorded);
-    const { sequence } = readRaw(sent.rawJson, report);
+    const { sent, sequence } = readRaw(readEvent(recorded), report);
     if (!isKnownType(sent)) report("TYPE_UNKNOWN", "type");
     const stream = streams.get(ref.stream) ?? [];
     streams.set(ref.stream, stream);

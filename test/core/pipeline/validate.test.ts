@@ -27,6 +27,7 @@ interface Case {
 const mended = (code: string, path: string) => ({ code, action: "mended" as const, path });
 const kept = (code: string, path: string) => ({ code, action: "kept" as const, path });
 const page = { url: PAGE.url, title: "Shop", scroll: { x: 0, y: 0 } };
+const groups = { selectors: {}, visual: {}, element: {}, context: {}, state: {}, interaction: {} };
 const noTarget = { selectors: [], attributes: [], ancestors: [] };
 
 const CASES: readonly Case[] = [
@@ -42,6 +43,43 @@ const CASES: readonly Case[] = [
     found: [mended("RAW_DOUBLE_ENCODED", "raw_json"), kept("RAW_TIME_STRING", "raw_json.timestamp")],
   },
   { name: "nothing in a raw record that is a plain string", event: { ...CLICK, rawJson: '"seen"' }, found: [] },
+  {
+    name: "what a CodeSight interaction says and the event does not",
+    event: {
+      page: PAGE,
+      rawJson: JSON.stringify({
+        timestamp: 1_753_397_223_054,
+        ...groups,
+        context: { url: "https://other.example.com/" },
+        visual: JSON.stringify({ coordinates: { clientX: 3, clientY: 4 } }),
+      }),
+    },
+    found: [mended("RAW_DOUBLE_ENCODED", "raw_json.visual"), mended("RAW_FIELDS_READ", "pointer")],
+    gives: {
+      page: { ...page, viewport: { width: 1280, height: 720 } },
+      pointer: { x: 3, y: 4, button: 0, clicks: 0 },
+    },
+  },
+  {
+    name: "nothing to fill where the collector told of the page and the target itself",
+    event: {
+      page: PAGE,
+      target: { tag: "a" },
+      rawJson: JSON.stringify({ timestamp: 1, ...groups, visual: { coordinates: { clientX: 3, clientY: 4 } } }),
+    },
+    found: [],
+    gives: { target: { ...noTarget, tag: "a" } },
+  },
+  {
+    name: "a CodeSight interaction without a time",
+    event: { ...CLICK, rawJson: JSON.stringify({ timestamp: "soon", ...groups }) },
+    found: [kept("RAW_TIME_STRING", "raw_json.timestamp"), kept("RAW_TIME_MISSING", "raw_json.timestamp")],
+  },
+  {
+    name: "nothing to read in a record of another shape",
+    event: { ...CLICK, rawJson: JSON.stringify({ visual: { coordinates: { clientX: 3, clientY: 4 } } }) },
+    found: [],
+  },
   {
     name: "a time in seconds",
     event: { ...CLICK, timeMs: 1_700_000_000n },

@@ -5,6 +5,7 @@ export const CODES = {
   mended: [
     "RAW_DOUBLE_ENCODED",
     "RAW_SEQUENCE_RESTARTED",
+    "RAW_FIELDS_READ",
     "TYPE_RESPELLED",
     "VALUE_DOUBLE_ENCODED",
     "TEXT_LONE_SURROGATE",
@@ -25,6 +26,7 @@ export const CODES = {
   kept: [
     "RAW_NOT_JSON",
     "RAW_TIME_STRING",
+    "RAW_TIME_MISSING",
     "TYPE_UNKNOWN",
     "ONLY_PAGE",
     "URL_UNPARSED",
