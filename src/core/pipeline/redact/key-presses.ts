@@ -1,0 +1,96 @@
+import type { SessionEvent } from "../recorded.ts";
+import type { Fields } from "./fields.ts";
+import type { TextRedactor } from "./text-redactor.ts";
+
+/**
+ * The key presses that would spell a value: all that put a character into a personal field, and those
+ * that together with others are one. Keys that do something instead, such as Enter, are not among them.
+ */
+export class KeyPresses {
+  readonly #personal: readonly SessionEvent[];
+  readonly #runs: readonly Run[];
+
+  constructor(events: readonly SessionEvent[], fields: Fields) {
+    const personal: SessionEvent[] = [];
+    const runs = new Map<string, Press[]>();
+    for (const [index, event] of events.entries()) {
+      const typed = typedBy(event);
+      if (typed === undefined) continue;
+      const field = fields.of(event);
+      if (field?.kind !== undefined) {
+        if (isCharacter(typed)) personal.push(event);
+        continue;
+      }
+      const where = field?.ids[0] ?? "";
+      const run = runs.get(where) ?? [];
+      runs.set(where, run);
+      run.push({ index, event, typed });
+    }
+    this.#personal = personal;
+    this.#runs = Array.from(runs.values(), runOf);
+  }
+
+  note(texts: TextRedactor): void {
+    for (const { text } of this.#runs) texts.note(text);
+  }
+
+  unspoken(texts: TextRedactor): ReadonlySet<SessionEvent> {
+    const unspoken = new Set(this.#personal);
+    for (const { text, left, all } of this.#runs) {
+      for (const { start, end } of texts.places(text)) {
+        const first = left[start]?.index ?? 0;
+        const last = left[end - 1]?.index ?? 0;
+        for (const { index, event, typed } of all) {
+          // What was typed and taken back in between may be half of it.
+          if (first <= index && index <= last && isCharacter(typed)) unspoken.add(event);
+        }
+      }
+    }
+    return unspoken;
+  }
+}
+
+interface Press {
+  readonly index: number;
+  readonly event: SessionEvent;
+  readonly typed: string;
+}
+
+/** The presses of one field, or of none. */
+interface Run {
+  readonly all: readonly Press[];
+  /** What they wrote, and of each UTF-16 unit of it the press. */
+  readonly text: string;
+  readonly left: readonly Press[];
+}
+
+const BACKSPACE = "\b";
+
+function isCharacter(typed: string): boolean {
+  return typed !== BACKSPACE && typed !== "\n";
+}
+
+/** A character, BACKSPACE, or a line's end for a key that ends what was typed; undefined for a command and no key at all. */
+function typedBy({ type, key }: SessionEvent): string | undefined {
+  if (type !== "key" || key === undefined || key.key === "") return undefined;
+  if (key.key === "Backspace") return BACKSPACE;
+  if (MODIFIERS.has(key.key)) return undefined;
+  // Control and alt together are AltGr, which writes @ on many keyboards.
+  if (key.meta || (key.ctrl && !key.alt)) return undefined;
+  return [...key.key].length === 1 ? key.key : "\n";
+}
+
+const MODIFIERS: ReadonlySet<string> = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Dead"]);
+
+function runOf(all: readonly Press[]): Run {
+  const typed: Press[] = [];
+  for (const press of all) {
+    if (press.typed === BACKSPACE) typed.pop();
+    else typed.push(press);
+  }
+  return {
+    all,
+    text: typed.map((press) => press.typed).join(""),
+    left: typed.flatMap((press) => Array.from({ length: press.typed.length }, () => press)),
+  };
+}
