@@ -36,6 +36,7 @@ const GROUPS: readonly Group[] = [
     description: "Run the pipeline's jobs beside the daemon; many at once are fine",
     load: () => import("./commands/work.ts"),
   },
+  { name: "jobs", description: "The ledger of jobs", load: () => import("./commands/jobs.ts") },
   { name: "keys", description: "API keys", load: () => import("./commands/keys.ts") },
   { name: "migrate", description: "The store's schema", load: () => import("./commands/migrate.ts") },
   { name: "config", description: "What Sluice is set to, and where from", load: () => import("./commands/config.ts") },
@@ -62,6 +63,7 @@ const EXAMPLES = `Examples:
   sluice push ./captures                     send recordings to the daemon on this machine
   sluice sessions list --since 1d            what came in since yesterday
   sluice sessions show checkout-0001         one session in full
+  sluice jobs list --state dead              what the pipeline has given up
   sluice keys create --name ci --scope ingest > ci.key
 `;
 
