@@ -36,7 +36,16 @@ const GROUPS: readonly Group[] = [
     description: "Run the pipeline's jobs beside the daemon; many at once are fine",
     load: () => import("./commands/work.ts"),
   },
-  { name: "jobs", description: "The ledger of jobs", load: () => import("./commands/jobs.ts") },
+  {
+    name: "reprocess",
+    description: "Run again what a change of stages or parameters made stale, over any number of sessions",
+    load: () => import("./commands/reprocess.ts"),
+  },
+  {
+    name: "campaigns",
+    description: "Runs over many sessions: see, pause, resume, cancel, change them",
+    load: () => import("./commands/campaigns.ts"),
+  },
   { name: "keys", description: "API keys", load: () => import("./commands/keys.ts") },
   { name: "migrate", description: "The store's schema", load: () => import("./commands/migrate.ts") },
   { name: "config", description: "What Sluice is set to, and where from", load: () => import("./commands/config.ts") },
@@ -63,14 +72,13 @@ const EXAMPLES = `Examples:
   sluice push ./captures                     send recordings to the daemon on this machine
   sluice sessions list --since 1d            what came in since yesterday
   sluice sessions show checkout-0001         one session in full
-  sluice jobs list --state dead              what the pipeline has given up
   sluice keys create --name ci --scope ingest > ci.key
 `;
 
 const EXIT_CODES_HELP = `
 Exit codes:
-  0 done  1 failed  2 usage  3 part of it failed  4 nothing matched  10 no store
-  11 locked  12 not allowed  130 interrupted
+  0 done  1 failed  2 usage  3 part of it failed  4 nothing matched  8 a budget was reached
+  10 no store  11 locked  12 not allowed  130 interrupted
 `;
 
 function usageError(error: CommanderError): AppError {

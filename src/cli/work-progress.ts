@@ -20,10 +20,13 @@ export class WorkProgress implements WorkerEvents, AsyncDisposable {
   };
   readonly #closing = new AbortController();
   readonly #ticking: Promise<void>;
+  readonly #line: () => string;
   #told = Promise.resolve();
 
-  constructor(output: Output) {
+  /** `line` says how it goes, where jobs that ended don't say it best. */
+  constructor(output: Output, line?: () => string) {
     this.#output = output;
+    this.#line = line ?? (() => this.#counts());
     this.#ticking = this.#tick();
   }
 
@@ -96,7 +99,7 @@ export class WorkProgress implements WorkerEvents, AsyncDisposable {
     }
   }
 
-  #line(): string {
+  #counts(): string {
     const { done, retry, snooze, discard, cancelled, lost } = this.#ended;
     const rest = { "to be tried again": retry + snooze, dead: discard, cancelled, lost };
     const words = Object.entries(rest).filter(([, count]) => count > 0);

@@ -47,9 +47,10 @@ export class Workplace implements AsyncDisposable {
     return await finished(child);
   }
 
-  spawn(args: readonly string[], env: Record<string, string> = {}): Child {
+  /** `entry` is the script that is run: the binary, or one with stages of a test. */
+  spawn(args: readonly string[], env: Record<string, string> = {}, entry = BIN): Child {
     const { PATH = "" } = process.env;
-    return spawn(process.execPath, [BIN, ...args], {
+    return spawn(process.execPath, [entry, ...args], {
       cwd: this.dir,
       env: { PATH, ...env },
       stdio: ["pipe", "pipe", "pipe"],

@@ -1,8 +1,7 @@
 import { availableParallelism, hostname } from "node:os";
 import type { App } from "../app.ts";
 import type { Config } from "../config.ts";
-import { type AnyStage, Pipeline } from "../pipeline/pipeline.ts";
-import { readPipelineSettings } from "../pipeline/settings.ts";
+import { loadPipeline } from "../pipeline/load.ts";
 import { CampaignDriver } from "./campaign.ts";
 import type { WorkerEvents } from "./events.ts";
 import { HostPool } from "./host-pool.ts";
@@ -29,18 +28,17 @@ export interface StartedWorker extends AsyncDisposable {
  * `invalid_argument` BAD_PIPELINE.
  */
 export async function startWorker(options: WorkerStart): Promise<StartedWorker> {
-  const { app, concurrency, events, stages = RELEASED } = options;
+  const { app, concurrency, events } = options;
   const { config, store, clock } = app;
-  const settings = await readPipelineSettings(config.pipeline);
-  const { STAGES }: { readonly STAGES: readonly AnyStage[] } = await import(stages);
-  const pipeline = new Pipeline(STAGES, settings);
+  const { pipeline, stages, settings, module } = await loadPipeline(config.pipeline, options.stages);
   const { leaseMs, maxAttempts, keepMs, stageMemory: memoryBytes, stageDeadlineMs: deadlineMs } = config.jobs;
-  const setup = { config, settings, stages };
+  const setup = { config, settings, stages: module };
   const pool = new HostPool({ setup, memoryBytes, deadlineMs, idleMs: HOST_IDLE_MS, clock });
   const worker = new Worker({
     ...{ store, stages: pool, concurrency, leaseMs, maxAttempts, keepMs, clock, events, random: Math.random },
     // A session that was begun is finished before another is: what is in between has no use.
-    kinds: STAGES.map(({ name }) => name)
+    kinds: stages
+      .map(({ name }) => name)
       .filter((name) => options.kinds?.includes(name) ?? true)
       .reverse(),
     owner: `${hostname()}/${process.pid}`,
@@ -70,7 +68,4 @@ export function concurrencyOf({ jobs }: Config): number {
   return jobs.concurrency === "auto" ? Math.max(1, availableParallelism() - 1) : jobs.concurrency;
 }
 
-/** Node runs the sources as they are; a build has the same files with another ending. */
-const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-const RELEASED = new URL(`../pipeline/stages${EXTENSION}`, import.meta.url).href;
 const HOST_IDLE_MS = 60_000;

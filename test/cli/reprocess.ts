@@ -1,0 +1,10 @@
+// `sluice` as far as reprocessing goes, with the small stages at the versions of SCORE_VERSION and REDUCE_VERSION.
+import { Command } from "commander";
+import * as campaigns from "../../src/cli/commands/campaigns.ts";
+import * as reprocess from "../../src/cli/commands/reprocess.ts";
+
+const stages = new URL("./versioned-stages.ts", import.meta.url).href;
+const program = new Command("sluice");
+reprocess.register(program.command("reprocess"), stages);
+campaigns.register(program.command("campaigns"), stages);
+await program.parseAsync();
