@@ -6,7 +6,7 @@ import type { Job, JobDetail } from "../../../src/core/store/jobs.ts";
 import { eventually } from "../../daemon/daemon.ts";
 import { never } from "../../fixtures.ts";
 import { Place } from "./place.ts";
-import { isAlive, type WorkOptions, WorkProcess } from "./work-process.ts";
+import { type WorkOptions, WorkProcess } from "./work-process.ts";
 
 const STAGES = ["validate", "redact", "reduce", "score", "assemble"];
 
@@ -17,11 +17,7 @@ beforeEach(async () => {
   workers = [];
 });
 afterEach(async () => {
-  for (const worker of workers) {
-    // One that was stopped would not notice.
-    worker.signal("SIGCONT");
-    await worker[Symbol.asyncDispose]();
-  }
+  for (const worker of workers) await worker[Symbol.asyncDispose]();
   await place[Symbol.asyncDispose]();
 });
 
@@ -179,7 +175,7 @@ describe("a worker killed at once", () => {
     });
     killed.signal("SIGKILL");
     await killed.exited;
-    await eventually(async () => expect(hosts.filter(isAlive)).toEqual([]));
+    await eventually(async () => expect(hosts.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]));
   });
 });
 
