@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Keys } from "./auth.ts";
 import type { BlobStore } from "./blobs/blobs.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -12,7 +13,10 @@ export interface App extends AsyncDisposable {
   readonly config: Config;
   readonly clock: Clock;
   readonly store: Store;
+  /** What was recorded. The daemon alone writes it. */
   readonly blobs: BlobStore;
+  /** What stages made of it, and may be shown. Any process writes it, whole blobs only. */
+  readonly derived: BlobStore;
   readonly keys: Keys;
 }
 
@@ -33,11 +37,12 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
   await using opened = new AsyncDisposableStack();
   const { clock = systemClock, logger } = options;
   const store = opened.use(await openStore(config, options));
-  const blobs = opened.use(await openBlobs(config));
+  const blobs = opened.use(await openBlobs(config.blobs.path, config));
+  const derived = opened.use(await openBlobs(derivedPath(config), config));
   const onFailure = (err: AppError): void => logger?.warn({ err }, "keys could not be read again");
   const keys = opened.use(new Keys({ store, clock, onFailure }));
   const resources = opened.move();
-  return { config, clock, store, blobs, keys, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { config, clock, store, blobs, derived, keys, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 async function openStore(config: Config, options: AppOptions): Promise<Store & AsyncDisposable> {
@@ -46,9 +51,14 @@ async function openStore(config: Config, options: AppOptions): Promise<Store & A
   return await SqliteStore.open({ path: config.store.path, limits: config.limits, create, synchronous });
 }
 
-async function openBlobs(config: Config): Promise<BlobStore & AsyncDisposable> {
+async function openBlobs(dir: string, { limits }: Config): Promise<BlobStore & AsyncDisposable> {
   const { LocalBlobStore } = await import("./blobs/local.ts");
-  return await LocalBlobStore.open({ dir: config.blobs.path, maxBytes: config.limits.blobBytes });
+  return await LocalBlobStore.open({ dir, maxBytes: limits.blobBytes });
+}
+
+/** Where derived blobs live: where the setting says, else beside the recorded ones. */
+function derivedPath({ blobs, derived }: Config): string {
+  return derived?.path ?? join(dirname(blobs.path), "derived");
 }
 
 /** Makes this process the store's only daemon. Fails with `locked` STORE_LOCKED, naming the one there is. */

@@ -24,6 +24,7 @@ export async function checkConfig(config: Config, nowMs: number): Promise<Config
     checkAuthorities(config.tls.clientCa),
     checkWritable("store", config.store.path),
     checkWritable("blobs", config.blobs.path),
+    ...(config.derived === undefined ? [] : [checkWritable("derived", config.derived.path)]),
   ]);
   return [...found.flat(), ...checkExposure(config)];
 }

@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { formatBytes, formatDuration, parseBytes, parseDuration } from "./quantity.ts";
@@ -20,6 +21,8 @@ export const configSchema = z
     store: storeUrl("sqlite:./data/sluice.db"),
     /** Where the bytes of screenshots live. */
     blobs: blobsUrl("file:./data/blobs"),
+    /** Where what stages make of screenshots lives; unset is the directory `derived` beside that of `blobs`. */
+    derived: derivedUrl(),
     /** Parameters of the pipeline's stages; unset is pipeline.yaml if there is one. */
     pipeline: path(),
     /** Address and port of the daemon; port 0 takes a free one. */
@@ -91,6 +94,9 @@ export const configSchema = z
   .superRefine((config, context) => {
     const { tls, limits } = config;
     const issue = (at: string[], message: string) => context.addIssue({ code: "custom", path: at, message });
+    if (config.derived !== undefined && resolve(config.derived.path) === resolve(config.blobs.path)) {
+      issue(["derived"], "is the directory of blobs; what may be shown is kept apart from what was recorded");
+    }
     if (tls.cert !== undefined && tls.key === undefined) issue(["tls", "cert"], "needs tls.key beside it");
     if (tls.key !== undefined && tls.cert === undefined) issue(["tls", "key"], "needs tls.cert beside it");
     if (tls.clientCert !== "off" && tls.clientCa === undefined) {
@@ -128,9 +134,19 @@ function blobsUrl(standard: string) {
   return url(standard, "file", "file:./data/blobs", ["s3"]);
 }
 
-/** `scheme:path` and `scheme:///path`; the path is a file of this machine. */
+function derivedUrl() {
+  return parsedUrl("file", "file:./data/derived", ["s3"])
+    .optional()
+    .transform((given) => given);
+}
+
 function url<const S extends string>(standard: string, scheme: S, example: string, later: readonly string[]) {
-  const parsed = z
+  return z.preprocess((given) => given ?? standard, parsedUrl(scheme, example, later));
+}
+
+/** `scheme:path` and `scheme:///path`; the path is a file of this machine. */
+function parsedUrl<const S extends string>(scheme: S, example: string, later: readonly string[]) {
+  return z
     .string()
     .trim()
     .transform((text, context) => {
@@ -151,7 +167,6 @@ function url<const S extends string>(standard: string, scheme: S, example: strin
         return problem("is gone when the process ends, so acked events would be lost; name a file");
       return { kind: scheme, path, url: text };
     });
-  return z.preprocess((given) => given ?? standard, parsed);
 }
 
 function address(standard: string) {

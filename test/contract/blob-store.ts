@@ -49,6 +49,31 @@ export function blobStoreContract(
       });
     });
 
+    test("a blob put whole is stored, as often and by as many as put it", async () => {
+      await using fixture = await open({ maxBytes });
+      const { store } = fixture;
+      const blobs = [randomBytes(1), randomBytes(4500), randomBytes(maxBytes), Buffer.alloc(0)];
+      const ids = await Promise.all([...blobs, ...blobs, ...blobs].map((bytes) => store.put("p", bytes, never)));
+      expect(ids).toEqual([...blobs, ...blobs, ...blobs].map(idOf));
+      for (const bytes of blobs) {
+        expect(bytes.equals(await readAll(store, "p", idOf(bytes)))).toBe(true);
+        expect(await store.progress("p", idOf(bytes), never)).toEqual({ received: bytes.length, stored: true });
+      }
+      expect(await failure(readAll(store, "q", idOf(blobs[0] ?? Buffer.of())))).toMatchObject({ code: "not_found" });
+      await fixture.reopen();
+      for (const bytes of blobs) expect(await fixture.store.put("p", bytes, never)).toBe(idOf(bytes));
+    });
+
+    test("a blob put whole while it arrives in chunks is stored, and so its next chunk says", async () => {
+      await using fixture = await open({ maxBytes });
+      const bytes = randomBytes(1000);
+      await writeAt(fixture.store, "p", bytes, 0, 600);
+      await fixture.store.put("p", bytes, never);
+      expect(bytes.equals(await readAll(fixture.store, "p", idOf(bytes)))).toBe(true);
+      expect(await writeAt(fixture.store, "p", bytes, 600, 1000)).toEqual({ received: 1000, stored: true });
+      expect(bytes.equals(await readAll(fixture.store, "p", idOf(bytes)))).toBe(true);
+    });
+
     test("a blob half arrived reads as not_found", async () => {
       await using fixture = await open({ maxBytes });
       const bytes = randomBytes(1000);
@@ -161,6 +186,11 @@ export function blobStoreContract(
         expect(await failure(readAll(store, project, good.id)), project).toMatchObject(invalid);
       }
       for (const chunk of chunks) expect(await failure(store.write("p", chunk, never))).toMatchObject(invalid);
+      for (const project of projects) expect(await failure(store.put(project, data, never))).toMatchObject(invalid);
+      expect(await failure(store.put("p", randomBytes(maxBytes + 1), never))).toMatchObject({
+        ...invalid,
+        reason: "BLOB_TOO_LARGE",
+      });
       expect(await store.progress("p", good.id, never)).toEqual({ received: 0, stored: false });
     });
 
@@ -182,6 +212,7 @@ export function blobStoreContract(
       const chunk = { id: idOf(bytes), size: 100, offset: 0, data: bytes };
       const aborted = AbortSignal.abort();
       expect(await failure(store.write("p", chunk, aborted))).toMatchObject({ code: "cancelled" });
+      expect(await failure(store.put("p", bytes, aborted))).toMatchObject({ code: "cancelled" });
       expect(await store.progress("p", chunk.id, never)).toEqual({ received: 0, stored: false });
       await put(store, "p", bytes);
       expect(await failure(store.progress("p", chunk.id, aborted))).toMatchObject({ code: "cancelled" });
@@ -211,6 +242,7 @@ export function blobStoreContract(
       await fixture.store.ping(never);
       expect(await failure(store.ping(never))).toMatchObject({ code: "unavailable" });
       expect(await failure(put(store, "p", randomBytes(3)))).toMatchObject({ code: "unavailable" });
+      expect(await failure(store.put("p", randomBytes(3), never))).toMatchObject({ code: "unavailable" });
     });
 
     test("however a blob is cut and however often the store is reopened, it arrives as the same bytes", {

@@ -144,6 +144,7 @@ describe("problems", () => {
   test.each([
     ["postgres: is not in this release", { store: "postgres://u:hunter2@db/sluice" }],
     ["s3: is not in this release", { blobs: "s3://bucket/prefix" }],
+    ["is the directory of blobs", { blobs: "file:./data/blobs", derived: "file:data/x/../blobs" }],
     ["is not a sqlite: URL", { store: "./data/sluice.db" }],
     ["names no file of this machine", { store: "sqlite://host/x.db" }],
     ["would be lost", { store: "sqlite::memory:" }],

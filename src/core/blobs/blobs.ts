@@ -14,6 +14,13 @@ export interface BlobStore extends AsyncDisposable {
    */
   write(project: string, chunk: BlobWrite, signal: AbortSignal): Promise<BlobProgress>;
 
+  /**
+   * Writes a whole blob and returns its id: when this resolves it is on disk for good. Any number of
+   * processes may do so at once, with the same blob too. Idempotent. Fails with `invalid_argument`
+   * BLOB_TOO_LARGE, and with DISK_FULL as `write` does.
+   */
+  put(project: string, data: Uint8Array, signal: AbortSignal): Promise<string>;
+
   /** How much of a blob has arrived: 0 for one never seen. */
   progress(project: string, id: string, signal: AbortSignal): Promise<BlobProgress>;
 

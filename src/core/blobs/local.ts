@@ -30,7 +30,8 @@ export interface LocalBlobOptions {
  *
  * A blob arrives by appending to its partial. With the last byte the hash is compared, the file
  * fsynced, renamed to its place, and the directory fsynced. A file with its final name is therefore
- * whole, however the process or the power died. One process writes a directory; any number read it.
+ * whole, however the process or the power died. One process writes a directory; any number read it,
+ * and any number put whole blobs into it, each by way of a file of its own beside the partials.
  */
 export class LocalBlobStore implements BlobStore {
   readonly #dir: string;
@@ -71,6 +72,21 @@ export class LocalBlobStore implements BlobStore {
       if (known === undefined && (await this.#publishedSize(place)) !== undefined) return stored(chunk.size);
       return this.#receive(place, chunk, signal);
     });
+  }
+
+  async put(project: string, data: Uint8Array, signal: AbortSignal): Promise<string> {
+    const id = createHash("sha256").update(data).digest("hex");
+    const place = placeOf(this.#dir, project, id);
+    checkChunk({ id, size: data.length, offset: 0, data }, this.#maxBytes);
+    await this.#alone(place, signal, async () => {
+      try {
+        await this.#putWhole(place, data);
+      } catch (error) {
+        if (errno(error) === "ENOENT") this.#lookAnew(place);
+        throw error;
+      }
+    });
+    return id;
   }
 
   async progress(project: string, id: string, signal: AbortSignal): Promise<BlobProgress> {
@@ -190,6 +206,22 @@ export class LocalBlobStore implements BlobStore {
       await partial.close();
     }
     return stored(chunk.size);
+  }
+
+  async #putWhole(place: Place, data: Uint8Array): Promise<void> {
+    for (const dir of [place.projectDir, place.partialDir, place.dir]) await this.#directories.ensure(dir);
+    if ((await fileSize(place.path)) === undefined) {
+      const path = `${place.partial}.${crypto.randomUUID()}`;
+      try {
+        await writeFile(path, data, { flag: "wx", mode: 0o600, flush: true });
+        await rename(path, place.path);
+      } catch (error) {
+        await removeIfPresent(path);
+        throw error;
+      }
+    }
+    // Another process that put it there may not have lived to do this.
+    await this.#directories.sync(place.dir);
   }
 
   /** Somebody removed files beneath: nothing remembered about them holds. */

@@ -42,7 +42,7 @@ class StageHost {
       const { STAGES }: { readonly STAGES: readonly AnyStage[] } = await import(stages);
       const pipeline = new Pipeline(STAGES, settings);
       const app = await openApp(config, { create: false });
-      const io = (project: string) => this.#io(app, project);
+      const io: StageWorld["io"] = (project, written) => this.#io(app, project, written);
       this.#world = { store: app.store, pipeline, io, elapsed: () => performance.now() };
       send({ type: "ready" });
     } catch (error) {
@@ -64,7 +64,7 @@ class StageHost {
     }
   }
 
-  #io({ blobs }: App, project: string): StageIo {
+  #io({ blobs, derived }: App, project: string, written: Set<string>): StageIo {
     const signal = this.#running?.interrupt.signal ?? AbortSignal.abort();
     return {
       readBlob: async (id) => {
@@ -72,7 +72,11 @@ class StageHost {
         for await (const chunk of blobs.read(project, id, signal)) chunks.push(chunk);
         return Buffer.concat(chunks);
       },
-      writeDerived: () => Promise.reject(new Error("no stage of this release makes blobs")),
+      writeDerived: async (data) => {
+        const id = await derived.put(project, data, signal);
+        written.add(id);
+        return id;
+      },
       signal,
     };
   }

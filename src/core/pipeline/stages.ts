@@ -1,5 +1,6 @@
 import type { AnyStage } from "./pipeline.ts";
+import { redact } from "./redact.ts";
 import { validate } from "./validate.ts";
 
 /** The stages of this release, in the order they run. */
-export const STAGES: readonly AnyStage[] = [validate];
+export const STAGES: readonly AnyStage[] = [validate, redact];

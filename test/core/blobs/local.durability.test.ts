@@ -32,14 +32,30 @@ describe("blobs as files", () => {
     expect(acked.size).toBeGreaterThan(50);
   });
 
+  test("many processes put the same blobs at once and are killed: every acked blob is whole, and every published one", {
+    timeout: 120_000,
+  }, async () => {
+    await using dir = await temporaryDirectory();
+    const acked = new Set<number>();
+    for (let round = 0; round < 4; round++) {
+      const acks = [5, 12, 20].map((count) => writeUntilKilled(dir.path, round * 4, count, "whole"));
+      for (const number of (await Promise.all(acks)).flat()) acked.add(number);
+      const published = await publishedFiles(dir.path);
+      for (const path of published) expect(sha256(await readFile(path))).toBe(basename(path));
+      const ids = new Set(published.map((path) => basename(path)));
+      for (const number of acked) expect(ids).toContain(sha256(madeUpBlob(number)));
+    }
+    expect(acked.size).toBeGreaterThan(20);
+  });
+
   test("a blob is fsynced before it is renamed, and its directory before the answer", {
     timeout: 120_000,
   }, async (context) => {
     if (spawnSync("strace", ["-V"]).error !== undefined) context.skip("strace is not installed");
     await using dir = await temporaryDirectory();
-    for (const chunkBytes of [1_000_000, 10_000]) {
+    for (const chunkBytes of ["1000000", "10000", "whole"]) {
       const trace = join(dir.path, "trace");
-      const blobs = join(dir.path, String(chunkBytes));
+      const blobs = join(dir.path, chunkBytes);
       const calls = "fsync,fdatasync,rename,renameat,renameat2,openat,write,pwrite64";
       await promisify(execFile)("strace", [
         "-f",
@@ -53,19 +69,19 @@ describe("blobs as files", () => {
         blobs,
         "0",
         "20",
-        String(chunkBytes),
+        chunkBytes,
       ]);
       const traced = parseSyscalls(await readFile(trace, "utf8"));
       for (let number = 0; number <= 20; number++) {
         expect(brokenOrder(traced, number)).toEqual([]);
         // The check sees what it is there to see.
-        const without = (name: string) =>
+        const without = (name: RegExp, place: RegExp) =>
           brokenOrder(
-            traced.filter((call) => call.name !== name),
+            traced.filter((call) => !name.test(call.name) || !place.test(call.text)),
             number,
           );
-        expect(without("fdatasync")).toContain("renamed before fsync");
-        expect(without("fsync")).toContain("answered before the directory's fsync");
+        expect(without(/^f(data)?sync$/, /\/partial\//)).toContain("renamed before fsync");
+        expect(without(/^fsync$/, /\/p\/[0-9a-f]{2}>/)).toContain("answered before the directory's fsync");
         expect(
           brokenOrder(
             traced.map((call) => (call.name === "rename" ? { ...call, began: 0 } : call)),
@@ -91,6 +107,7 @@ describe("blobs as files", () => {
     for (let attempt = 0; attempt < 3; attempt++) {
       await expect(write(store, late, 300_000, 900_000)).rejects.toMatchObject(full);
       await expect(write(store, whole, 0, whole.length)).rejects.toMatchObject(full);
+      await expect(store.put("p", whole, never)).rejects.toMatchObject(full);
     }
     expect(await store.progress("p", sha256(late), never)).toEqual({ received: 300_000, stored: false });
     expect(await store.progress("p", sha256(whole), never)).toEqual({ received: 0, stored: false });
@@ -118,8 +135,10 @@ describe("blobs as files", () => {
 });
 
 /** Runs the writer until it has acked `acks` blobs, kills it, and tells what it acked. */
-async function writeUntilKilled(dir: string, first: number, acks: number): Promise<number[]> {
-  const child = spawn(process.execPath, [writer, dir, String(first)], { stdio: ["ignore", "pipe", "inherit"] });
+async function writeUntilKilled(dir: string, first: number, acks: number, chunkBytes = "16384"): Promise<number[]> {
+  const child = spawn(process.execPath, [writer, dir, String(first), "Infinity", chunkBytes], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = once(child, "exit");
   const acked: number[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
@@ -134,8 +153,9 @@ async function writeUntilKilled(dir: string, first: number, acks: number): Promi
 /** What in the trace breaks the order write, fsync, rename, fsync of the directory, answer. */
 function brokenOrder(calls: readonly Syscall[], number: number): string[] {
   const id = sha256(madeUpBlob(number));
-  const partial = `/partial/${id}>`;
-  const writes = calls.filter((call) => /^p?write/.test(call.name) && call.text.includes(partial));
+  // Put whole it is written to a file with an ending of its own.
+  const partial = new RegExp(`/partial/${id}(?:\\.[0-9a-f-]+)?>`);
+  const writes = calls.filter((call) => /^p?write/.test(call.name) && partial.test(call.text));
   const rename = calls.find(
     (call) => call.name.startsWith("rename") && call.text.includes(`/${id.slice(0, 2)}/${id}"`),
   );
@@ -143,7 +163,7 @@ function brokenOrder(calls: readonly Syscall[], number: number): string[] {
   const written = writes.at(-1);
   if (written === undefined || rename === undefined || answer === undefined) return ["not in the trace"];
   const fsynced = calls.some(
-    (call) => /^f(data)?sync$/.test(call.name) && call.text.includes(partial) && between(written, call, rename),
+    (call) => /^f(data)?sync$/.test(call.name) && partial.test(call.text) && between(written, call, rename),
   );
   const named = calls.some(
     (call) => call.name === "fsync" && call.text.includes(`/p/${id.slice(0, 2)}>`) && between(rename, call, answer),

@@ -1,4 +1,4 @@
-// Writes made-up blobs until it is killed, and prints the number of each when it is stored.
+// Writes made-up blobs, in chunks or whole, until it is killed, and prints the number of each when it is stored.
 import { createHash } from "node:crypto";
 import { LocalBlobStore } from "../../../src/core/blobs/local.ts";
 import { AppError } from "../../../src/core/errors.ts";
@@ -14,7 +14,7 @@ await Promise.all(Array.from({ length: 4 }, run));
 async function run(): Promise<void> {
   while (next <= Number(last)) {
     const number = next++;
-    await send(madeUpBlob(number));
+    await (chunkBytes === "whole" ? store.put("p", madeUpBlob(number), never) : send(madeUpBlob(number)));
     process.stdout.write(`stored ${number}\n`);
   }
 }
