@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { registerBlob } from "./session-blob.ts";
 import { registerEvents } from "./session-events.ts";
+import { registerExplain } from "./session-explain.ts";
 import { registerList } from "./session-list.ts";
 import { registerResult } from "./session-result.ts";
 import { registerShow } from "./session-show.ts";
@@ -10,6 +11,7 @@ export function register(sessions: Command): void {
   registerList(sessions);
   registerShow(sessions);
   registerResult(sessions);
+  registerExplain(sessions);
   registerTail(sessions);
   registerEvents(sessions);
   registerBlob(sessions);
