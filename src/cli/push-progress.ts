@@ -52,6 +52,7 @@ export class PushProgress implements AsyncDisposable {
       tally.known = Number(resumedFrom);
       tally.quarantined = state.quarantined;
       tally.stored = Number(state.durableSeq - resumedFrom) - state.quarantined;
+      tally.compared = state.compared;
       tally.blobsSent = state.blobsSent;
       tally.blobsKnown = state.blobsKnown;
       tally.eventBytes = state.eventBytesSent;
@@ -180,6 +181,8 @@ interface Tally {
   stored: number;
   /** On the daemon's disk before. */
   known: number;
+  /** Of these, compared byte for byte. */
+  compared: number;
   quarantined: number;
   blobsSent: number;
   blobsKnown: number;
@@ -188,31 +191,33 @@ interface Tally {
 }
 
 function emptyTally(): Tally {
-  return { stored: 0, known: 0, quarantined: 0, blobsSent: 0, blobsKnown: 0, eventBytes: 0 };
+  return { stored: 0, known: 0, compared: 0, quarantined: 0, blobsSent: 0, blobsKnown: 0, eventBytes: 0 };
 }
 
 function addTo(sum: Tally, more: Tally): void {
   sum.stored += more.stored;
   sum.known += more.known;
+  sum.compared += more.compared;
   sum.quarantined += more.quarantined;
   sum.blobsSent += more.blobsSent;
   sum.blobsKnown += more.blobsKnown;
   sum.eventBytes += more.eventBytes;
 }
 
-function fieldsOf({ stored, known, quarantined, blobsSent, blobsKnown }: Tally): Fields {
+function fieldsOf({ stored, known, compared, quarantined, blobsSent, blobsKnown }: Tally): Fields {
   return {
     events_stored: stored,
     events_known: known,
+    events_compared: compared,
     events_quarantined: quarantined,
     blobs_sent: blobsSent,
     blobs_known: blobsKnown,
   };
 }
 
-function wordsOf({ stored, known, quarantined, blobsSent, blobsKnown }: Tally): string {
+function wordsOf({ stored, known, compared, quarantined, blobsSent, blobsKnown }: Tally): string {
   const words = [`${counted(stored, "event")} stored`];
-  if (known > 0) words.push(`${known} stored before`);
+  if (known > 0) words.push(`${known} stored before${compared > 0 ? " and compared" : ""}`);
   if (quarantined > 0) words.push(`${quarantined} quarantined`);
   words.push(`${counted(blobsSent, "blob")} sent`);
   if (blobsKnown > 0) words.push(`${blobsKnown} known`);

@@ -101,18 +101,27 @@ function isLimit(code: ClientErrorCode, hasReason: boolean, hasDelay: boolean): 
 /** The certificate is not trusted, or the other side speaks no TLS: no retry changes that. */
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 
-function tlsFailure(error: ConnectError): string | undefined {
+/** HTTP/2 cut the call off without an answer, as it does with one that crosses a daemon's GOAWAY. */
+const CUT_CODE = /^ERR_HTTP2_(STREAM_ERROR|SESSION_ERROR|GOAWAY_SESSION|INVALID_SESSION)$/;
+
+/** The message of the cause that has a code of Node's like this one. */
+function causedBy(error: ConnectError, code: RegExp): string | undefined {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ("code" in cause && typeof cause.code === "string" && TLS_CODE.test(cause.code)) return cause.message;
+    if ("code" in cause && typeof cause.code === "string" && code.test(cause.code)) return cause.message;
   }
   return undefined;
 }
 
 function fromConnect(error: ConnectError): ClientError {
-  const tls = tlsFailure(error);
+  const tls = causedBy(error, TLS_CODE);
   if (tls !== undefined) {
     const message = `No trusted TLS connection to the daemon could be made: ${tls}. Check the address and tls.ca.`;
     return new ClientError("unavailable", message, { reason: "TLS", cause: error });
+  }
+  const cut = causedBy(error, CUT_CODE);
+  if (cut !== undefined) {
+    const message = `The daemon ended the connection without an answer: ${cut}`;
+    return new ClientError("unavailable", message, { reason: "UNAVAILABLE", retryable: true, cause: error });
   }
   const info = error.findDetails(ErrorInfoSchema)[0];
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;

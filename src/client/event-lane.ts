@@ -67,7 +67,7 @@ export class EventLane {
   async fill(source: AsyncIterable<SourceEvent>, signal: AbortSignal): Promise<void> {
     let expected = this.#nextSeq;
     for await (const { seq, event } of source) {
-      if (seq !== expected) throw gap(expected, seq);
+      if (seq !== expected) throw sourceGap(expected, seq);
       if (cost(event) + FRAME_OVERHEAD > this.#limits.messageBytes) throw tooLarge(seq, event, this.#limits);
       expected += 1n;
       this.#pending.push(event);
@@ -117,7 +117,8 @@ function cost(event: Uint8Array): number {
   return event.length + EVENT_OVERHEAD;
 }
 
-function gap(expected: bigint, found: bigint): ClientError {
+/** The recording has a hole. */
+export function sourceGap(expected: bigint, found: bigint): ClientError {
   return new ClientError("invalid_argument", `The recording goes on at event ${found} where ${expected} should be.`, {
     reason: "SOURCE_GAP",
     metadata: { expected_seq: String(expected), seq: String(found) },

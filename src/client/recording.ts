@@ -1,4 +1,5 @@
 import type { QuarantinedEvent, Sealed } from "../wire/gen/sluice/v1/ingest_pb.ts";
+import { compareStored } from "./compare.ts";
 import { ClientError } from "./errors.ts";
 import { type ResumeOptions, uploadResuming } from "./resume.ts";
 import type {
@@ -27,6 +28,11 @@ export interface Recording {
 export interface UploadRecordingOptions extends ResumeOptions {
   /** The daemon: an address with what it takes to talk to it, or a link to use and leave open. */
   readonly to: LinkOptions | Link;
+  /**
+   * First send again what the daemon holds already, so that it compares: without this the upload
+   * goes on after the watermark, and does not notice that an event before it has changed.
+   */
+  readonly verify?: boolean;
   readonly onProgress?: (progress: UploadProgress) => void;
   /** A connection broke or was refused; the next comes after `waitMs`. */
   readonly onRetry?: (error: ClientError, waitMs: number) => void;
@@ -43,6 +49,8 @@ export interface UploadProgress {
   /** Blobs the daemon had before. */
   readonly blobsKnown: number;
   readonly quarantined: number;
+  /** Events the daemon held before and has compared; 0 unless asked to `verify`. */
+  readonly compared: number;
   /** Connections after the first. */
   readonly reconnects: number;
 }
@@ -78,13 +86,18 @@ export async function uploadRecording(
   if (link === undefined) throw new ClientError("invalid_argument", "No daemon was named.", { reason: "BAD_URL" });
   const tally = new Tally();
   const report = () => options.onProgress?.(tally.progress());
+  const waiting = (error: ClientError, waitMs: number) => options.onRetry?.(error, waitMs);
+  if (options.verify === true) {
+    const compared = (events: number) => tally.compared(events);
+    await compareStored(link, recording, { compared, waiting }, options, signal);
+  }
   await uploadResuming(
     link,
     sourceOf(recording, tally),
     {
       ...tally.observer(report),
       connecting: () => tally.connected(),
-      waiting: (error, waitMs) => options.onRetry?.(error, waitMs),
+      waiting,
     },
     options,
     signal,
@@ -141,8 +154,13 @@ class Tally {
   #eventBytesSent = 0;
   #blobsSent = 0;
   #blobsKnown = 0;
+  #compared = 0;
   #connections = 0;
   #sealed: Sealed | undefined;
+
+  compared(events: number): void {
+    this.#compared += events;
+  }
 
   connected(): void {
     this.#connections += 1;
@@ -186,6 +204,7 @@ class Tally {
       blobsSent: this.#blobsSent,
       blobsKnown: this.#blobsKnown,
       quarantined: this.#quarantined.size,
+      compared: this.#compared,
       reconnects: Math.max(0, this.#connections - 1),
     };
   }

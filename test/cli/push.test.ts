@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -181,6 +181,48 @@ describe("push", () => {
     expect(stderr).toContain("quarantined s/main 4: time_ms must be");
   });
 
+  test("--verify compares what is stored already; a capture that was changed is told with the line, and nothing is stored", async () => {
+    const dir = await capture("s", { id: "s", events: 1_000 });
+    await using daemon = await startDaemon();
+    const push = ["push", "s", "--to", daemon.url, "--json"];
+    expect((await place.sluice([...push, "--verify"])).records().at(-1)).toMatchObject({
+      events_stored: 1_000,
+      events_compared: 0,
+    });
+    const same = await place.sluice([...push, "--verify"]);
+    expect(same.code, same.stderr).toBe(0);
+    expect(same.records().at(-1)).toMatchObject({ events_stored: 0, events_known: 1_000, events_compared: 1_000 });
+    expect(same.stderr).toContain("1000 stored before and compared");
+    expect((await place.sluice(push)).records().at(-1)).toMatchObject({ events_known: 1_000, events_compared: 0 });
+
+    const path = join(dir, "events.ndjson");
+    const lines = (await readFile(path, "utf8")).split("\n");
+    const changed = lines.with(776, lines[776]?.replace("CLICK", "SCROLL") ?? "");
+    await writeFile(path, [...changed.slice(0, -1), lines[0], ""].join("\n"));
+    const refused = await place.sluice([...push, "--verify"]);
+    expect(refused.code).toBe(1);
+    expect(refused.records()).toMatchObject([
+      { type: "failure", session: "s", code: "conflict", reason: "CONFLICT", metadata: { seq: "777" } },
+      { type: "summary", failed: 1, sessions: 0, events_stored: 0 },
+    ]);
+    expect(refused.stderr).toContain("failed s: s/events.ndjson:777: another event is stored as event 777 of s/main");
+    expect((await place.sluice(["sessions", "show", "s"])).stdout).toMatch(/^main +1000$/m);
+  });
+
+  test("--verify of a changed capture does not keep the others from being sent: the exit code is 3", async () => {
+    const dir = await capture("captures/a", { id: "a" });
+    await capture("captures/b", { id: "b" });
+    // Less than is sent at once by itself.
+    await using daemon = await startDaemon({ SLUICE_LIMITS_BATCH_EVENTS: "2" });
+    expect((await place.sluice(["push", "captures/a", "--no-seal", "--to", daemon.url])).code).toBe(0);
+    const path = join(dir, "events.ndjson");
+    await writeFile(path, (await readFile(path, "utf8")).replace('"timeMs":"2000"', '"timeMs":"2001"'));
+    const ran = await place.sluice(["push", "captures", "--verify", "--to", daemon.url]);
+    expect(ran.code).toBe(3);
+    expect(ran.stdout).toContain("b/main  3 events stored");
+    expect(ran.stderr).toContain("captures/a/events.ndjson:2: another event is stored as event 2 of a/main");
+  });
+
   test("a key is taken from a file, stdin or the environment; a wrong one exits 12 and is not repeated", async () => {
     await capture("s", { id: "s" });
     const { stdout: key } = await place.sluice([
@@ -212,29 +254,32 @@ describe("push", () => {
     expect(mangled.stderr).toContain("a key begins with slk_");
   });
 
-  test("a daemon that is away is tried for a while, then the run ends and says what is left", async () => {
-    await capture("captures/a", { id: "a" });
-    await capture("captures/b", { id: "b" });
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    const port = typeof address === "object" ? address?.port : 0;
-    await new Promise((resolve) => server.close(resolve));
-    const args = [
-      "push",
-      "captures",
-      "--to",
-      `http://127.0.0.1:${port}`,
-      "--concurrency",
-      "1",
-      "--give-up-after",
-      "1ms",
-      "--json",
-    ];
-    const { code, records } = await place.sluice(args);
-    expect(code).toBe(1);
-    expect(records().at(-1)).toMatchObject({ type: "summary", sessions: 0, failed: 1, unfinished: 1 });
-  });
+  test.each(["push", "push --verify"])(
+    "a daemon that is away is tried for a while, then %s ends and says what is left",
+    async (command) => {
+      await capture("captures/a", { id: "a" });
+      await capture("captures/b", { id: "b" });
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const address = server.address();
+      const port = typeof address === "object" ? address?.port : 0;
+      await new Promise((resolve) => server.close(resolve));
+      const args = [
+        ...command.split(" "),
+        "captures",
+        "--to",
+        `http://127.0.0.1:${port}`,
+        "--concurrency",
+        "1",
+        "--give-up-after",
+        "1ms",
+        "--json",
+      ];
+      const { code, records } = await place.sluice(args);
+      expect(code).toBe(1);
+      expect(records().at(-1)).toMatchObject({ type: "summary", sessions: 0, failed: 1, unfinished: 1 });
+    },
+  );
 
   test("SIGINT keeps what was acknowledged, says how to go on and exits 130; the same command finishes", async () => {
     await capture("s", { id: "s", events: 20_000, padding: 2000 });

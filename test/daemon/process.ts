@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { Wake } from "../../src/client/wake.ts";
 
 export interface DaemonProcessOptions {
   /** The store and the blobs are in here. */
@@ -25,11 +27,13 @@ export class DaemonProcess implements AsyncDisposable {
   /** Resolves when it has ended, with its exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>;
   readonly #child: ChildProcess;
+  readonly #log: Log;
   #pid: number | undefined;
 
-  private constructor(child: ChildProcess, serving: Promise<Serving>, exited: Promise<number | null>) {
+  private constructor(child: ChildProcess, log: Log, exited: Promise<number | null>) {
     this.#child = child;
-    this.ready = serving.then(({ url, pid }) => {
+    this.#log = log;
+    this.ready = served(child, log).then(({ url, pid }) => {
       this.#pid = pid;
       return url;
     });
@@ -49,8 +53,9 @@ export class DaemonProcess implements AsyncDisposable {
       stdio: ["ignore", "inherit", "pipe"],
       env: { ...process.env, ...env },
     });
+    if (child.stderr === null) throw new Error("the daemon's stderr is not a pipe");
     const exited = once(child, "exit").then(([code]) => code);
-    return new DaemonProcess(child, served(child), exited);
+    return new DaemonProcess(child, new Log(child.stderr), exited);
   }
 
   static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
@@ -64,11 +69,21 @@ export class DaemonProcess implements AsyncDisposable {
     return this.#pid;
   }
 
-  /** Sends the signal to the daemon, unless it has ended, and waits for the end. */
-  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+  /** Resolves when it has logged this message; rejects when it ends without. */
+  async logged(message: string): Promise<void> {
+    await this.#log.find(new RegExp(`"msg":"${message}"`));
+  }
+
+  /** Sends the signal to the daemon, unless it has ended. */
+  signal(signal: NodeJS.Signals): void {
     const ended = this.#child.exitCode !== null || this.#child.signalCode !== null;
     // What runs it may take no signal, or leave the daemon behind when it gets one.
     if (!ended) process.kill(this.#pid ?? this.#child.pid ?? Number.NaN, signal);
+  }
+
+  /** Sends the signal and waits for the end. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    this.signal(signal);
     await this.exited;
   }
 
@@ -84,18 +99,43 @@ interface Serving {
   readonly pid: number;
 }
 
-/** What the line says that says "listening"; what was written before is kept to explain an early end. */
-async function served(child: ChildProcess): Promise<Serving> {
-  const { promise, resolve, reject } = Promise.withResolvers<Serving>();
-  const said: string[] = [];
-  if (child.stderr === null) throw new Error("the daemon's stderr is not a pipe");
-  const lines = createInterface({ input: child.stderr });
-  lines.on("line", (line) => {
-    if (said.length < 50) said.push(line);
-    const [, pid, url] = /"pid":(\d+).*"url":"([^"]+)".*"listening"/.exec(line) ?? [];
-    if (url !== undefined) resolve({ url, pid: Number(pid) });
-  });
-  lines.once("close", () => reject(new Error(`the daemon ended before it served:\n${said.join("\n")}`)));
-  child.once("error", reject);
-  return promise;
+/** What the line says that says "listening". */
+async function served(child: ChildProcess, log: Log): Promise<Serving> {
+  const failed = new Promise<never>((_, reject) => child.once("error", reject));
+  const [, pid, url = ""] = await Promise.race([log.find(/"pid":(\d+).*"url":"([^"]+)".*"listening"/), failed]);
+  return { url, pid: Number(pid) };
 }
+
+/** The last lines it wrote. */
+class Log {
+  readonly #lines: string[] = [];
+  readonly #moved = new Wake();
+  #ended = false;
+
+  constructor(stderr: Readable) {
+    const lines = createInterface({ input: stderr });
+    lines.on("line", (line) => {
+      this.#lines.push(line);
+      if (this.#lines.length > LINES_KEPT) this.#lines.shift();
+      this.#moved.ring();
+    });
+    lines.once("close", () => {
+      this.#ended = true;
+      this.#moved.ring();
+    });
+  }
+
+  async find(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const moved = this.#moved.rung;
+      for (const line of this.#lines) {
+        const found = pattern.exec(line);
+        if (found !== null) return found;
+      }
+      if (this.#ended) throw new Error(`the daemon ended and did not log ${pattern}:\n${this.#lines.join("\n")}`);
+      await moved;
+    }
+  }
+}
+
+const LINES_KEPT = 100;

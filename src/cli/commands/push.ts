@@ -25,6 +25,7 @@ interface PushOptions extends CommonOptions {
   readonly keyFile?: string;
   readonly ca?: string;
   readonly stream?: string;
+  readonly verify?: boolean;
   readonly seal: boolean;
   readonly allowMissingBlobs?: boolean;
   readonly concurrency: number;
@@ -40,6 +41,7 @@ export function register(push: Command): void {
     .option("--key-file <file>", "file that holds the API key; - is stdin (default: $SLUICE_KEY)")
     .option("--ca <file>", "PEM file of the authorities the daemon's certificate is checked against")
     .option("--stream <name>", "send as this stream, whatever the recordings say")
+    .option("--verify", "send again what is stored already, so that the daemon compares it")
     .option("--no-seal", "leave the sessions open")
     .option("--allow-missing-blobs", "seal although blobs that events name are missing")
     .option("--concurrency <n>", "sessions at once", wholeNumber(1, 64), 4)
@@ -54,6 +56,7 @@ export function register(push: Command): void {
 const EXAMPLES = `Examples:
   sluice push ./captures/checkout-0001
   sluice push ./captures --to https://sluice.example.com --key-file collector.key
+  sluice push ./captures --verify
   SLUICE_KEY=$(cat collector.key) sluice push ./captures --concurrency 8 --json
 `;
 
@@ -106,12 +109,15 @@ async function pushSession(
       { ...sourceOf(recording, options, signal), seal },
       {
         to: link,
+        verify: options.verify ?? false,
         giveUpAfterMs: options.giveUpAfter,
         onProgress: (state) => task.update(state),
         onRetry: (error, waitMs) => progress.retrying(error, waitMs),
       },
       signal,
-    );
+    ).catch((error: unknown) => {
+      throw located(error, recording);
+    });
     ends.push({ stream: recording.stream, lastSeq: summary.durableSeq });
     await task.stored(summary);
   }
@@ -158,6 +164,18 @@ async function readNamed(path: string): Promise<string> {
     const why = error instanceof Error ? error.message : String(error);
     throw new AppError("invalid_argument", `${path} can't be read: ${why}.`, { reason: "NO_SUCH_FILE", cause: error });
   }
+}
+
+/** The daemon names an event by its number; whoever made the recording knows it by its place there. */
+function located(error: unknown, { session, stream, where }: Recording): unknown {
+  if (!(error instanceof ClientError) || error.reason !== "CONFLICT" || error.metadata.seq === undefined) return error;
+  const { seq } = error.metadata;
+  const place = where(BigInt(seq));
+  return new AppError(
+    "conflict",
+    `${place}: another event is stored as event ${seq} of ${session}/${stream}, and nothing was changed. Restore the recording, or push it under another session id.`,
+    { reason: "CONFLICT", metadata: { seq, where: place }, cause: error },
+  );
 }
 
 /** What a recording throws comes through the client as the cause of its error. */

@@ -57,9 +57,19 @@ function recordingOf(trajectory: Trajectory, path: string, line?: number): Recor
     stream: "main",
     info: infoOf(trajectory),
     eventCount: trajectory.steps.reduce((sum, step) => sum + countActions(step.code), 0),
+    where: (seq) => source.where(stepAt(trajectory.steps, seq)),
     events: (fromSeq, signal) => readEvents(trajectory, source, fromSeq, signal),
     blobs: (signal) => readBlobs(trajectory, source, signal),
   };
+}
+
+/** The step an event is of. */
+function stepAt(steps: readonly Step[], seq: bigint): Step | undefined {
+  let last = 0n;
+  return steps.find(({ code }) => {
+    last += BigInt(countActions(code));
+    return last >= seq;
+  });
 }
 
 async function* readEvents(
@@ -145,6 +155,11 @@ class Source {
     const size = pngSize(await readHead(path, PNG_HEAD_BYTES, signal));
     if (size === undefined) throw badCapture({ path, problem: "it is not a PNG", fix: "restore the screenshot" });
     return { ...size, ...(await hashFile(path, signal)), path };
+  }
+
+  where(step: Step | undefined): string {
+    const file = this.#line === undefined ? this.#path : `${this.#path}:${this.#line}`;
+    return step === undefined ? file : `${file}: ${step.field}`;
   }
 
   #bad(step: Step, problem: string, fix = "name a file in images/") {

@@ -52,6 +52,7 @@ async function openCapture(directory: string, signal: AbortSignal): Promise<Reco
     stream: header.stream,
     info: header.info,
     eventCount: await countLines(events, signal),
+    where: (seq) => `${events}:${seq}`,
     events: (fromSeq, reading) => readEvents(events, fromSeq, reading),
     blobs: (reading) => readBlobs(join(directory, "blobs"), reading),
   };

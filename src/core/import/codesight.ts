@@ -45,6 +45,7 @@ function recordingOf(session: SessionSpan): Recording {
     session: session.id,
     stream: "main",
     info: session.info,
+    where: (seq) => `${session.path}: ${session.rows.field}[${seq - 1n}]`,
     eventCount: session.rows.count,
     events: (fromSeq, signal) => readEvents(session, fromSeq, signal),
     // The rows of screenshots hold no bytes.

@@ -24,6 +24,8 @@ export interface Recording {
   readonly session: string;
   readonly stream: string;
   readonly info: SessionInfo;
+  /** Where an event is, as it is told to people: "captures/a/events.ndjson:3". */
+  where(seq: bigint): string;
   /** undefined when it is not known without reading the recording. */
   readonly eventCount: number | undefined;
   /** From `fromSeq` (1 is the first) to the end, in order and without holes. */

@@ -53,6 +53,8 @@ describe("a real AgentNet trajectory", () => {
       expect(recording).toMatchObject({ session: id, stream: "main", eventCount: events });
       expect(recorded.map(({ seq }) => seq)).toEqual(recorded.map((_, i) => BigInt(i + 1)));
       expect(recorded.length).toBe(events);
+      expect(recording.where(1n)).toMatch(new RegExp(`${basename(file)}(:1)?: ${list}\\.0$`));
+      expect(recording.where(BigInt(events))).toMatch(new RegExp(`: ${list}\\.${steps - 1}$`));
       for (const { event, seq } of recorded) expect(checkEvent(event, seq, DEFAULT_LIMITS)).toHaveProperty("facts");
 
       const shots = read.flatMap((event) => event.screenshots);

@@ -36,6 +36,7 @@ describe("a native capture", () => {
     });
     const recording = await only(dir);
     expect(recording).toMatchObject({ session: "s-1", stream: "main", eventCount: 2 });
+    expect(recording.where(2n)).toBe(join(dir, "events.ndjson:2"));
     expect(recording.info).toEqual({
       task: "Buy a lamp",
       collector: "c/1",

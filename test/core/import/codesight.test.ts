@@ -237,6 +237,13 @@ describe("an export", () => {
     await expect(readAll(path)).rejects.toMatchObject({ reason: "UNKNOWN_FORMAT" });
   });
 
+  test("tells where in the file an event is, of one session or of a list", async () => {
+    const { recording } = await readOne(await write(session([row(), row()])));
+    expect(recording.where(2n)).toBe(`${path}: enhancedInteractions[1]`);
+    const [, second] = await readAll(await write([session([row()]), session([row()], { id: "t" })]));
+    expect(second?.recording.where(1n)).toBe(`${path}: [1].enhancedInteractions[0]`);
+  });
+
   test("without interactions is a session without events", async () => {
     expect(await readOne(await write(session([])))).toMatchObject({ recording: { eventCount: 0 }, events: [] });
   });
