@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { type FileHandle, mkdir, open, rename, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { ClientError } from "./errors.ts";
 
 /** Puts `bytes` at `path`, whole or not at all, and on disk when it resolves. */
@@ -23,10 +23,30 @@ export async function syncDirectory(path: string): Promise<void> {
   await directory.sync();
 }
 
-/** Creates the directory, and those above it, so that they last. */
+/**
+ * Creates the directory, and those above it, so that they last. Asks for one at a time: Node's
+ * recursive mkdir does not end where a file system answers ENOENT whatever is asked for, as /proc does.
+ */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (first !== undefined) await syncDirectory(join(first, ".."));
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (await isDirectory(path)) return;
+    if (errorCode(error) !== "ENOENT" || dirname(path) === path) throw error;
+    await makeDirectory(dirname(path));
+    // Another process may have made it meanwhile.
+    await mkdir(path, { mode: 0o700 }).catch(async (again: unknown) => {
+      if (!(await isDirectory(path))) throw again;
+    });
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Writes all of `bytes` at `position`. */

@@ -4,6 +4,7 @@ import { Keys } from "./auth.ts";
 import type { BlobStore } from "./blobs/blobs.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
+import { makeDurableDirectory } from "./durable-directory.ts";
 import { AppError } from "./errors.ts";
 import type { Logger } from "./log.ts";
 import type { Store } from "./store/store.ts";
@@ -48,6 +49,7 @@ export async function openApp(config: Config, options: AppOptions): Promise<App>
 async function openStore(config: Config, options: AppOptions): Promise<Store & AsyncDisposable> {
   const { SqliteStore } = await import("./store/sqlite/sqlite-store.ts");
   const { create, synchronous = "FULL" } = options;
+  if (create) await makeStoreDirectory(config);
   return await SqliteStore.open({ path: config.store.path, limits: config.limits, create, synchronous });
 }
 
@@ -61,8 +63,26 @@ function derivedPath({ blobs, derived }: Config): string {
   return derived?.path ?? join(dirname(blobs.path), "derived");
 }
 
+async function makeStoreDirectory({ store }: Config): Promise<void> {
+  const dir = dirname(store.path);
+  try {
+    await makeDurableDirectory(dir);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new AppError(
+      "no_store",
+      `The directory ${dir} of the store can't be made: ${why}. Name another with --store.`,
+      {
+        reason: "STORE_DIRECTORY",
+        cause: error,
+      },
+    );
+  }
+}
+
 /** Makes this process the store's only daemon. Fails with `locked` STORE_LOCKED, naming the one there is. */
 export async function ownStore(config: Config, description: string): Promise<Disposable> {
+  await makeStoreDirectory(config);
   const { StoreOwner } = await import("./store/sqlite/owner.ts");
   return StoreOwner.take(config.store.path, description);
 }
@@ -91,6 +111,7 @@ export async function migrateUp(
 ): Promise<readonly { readonly number: number; readonly name: string }[]> {
   const { openDatabase } = await import("./store/sqlite/database.ts");
   const { migrateUp: up } = await import("./store/sqlite/migrate.ts");
+  await makeStoreDirectory(config);
   const database = openDatabase({ path: config.store.path, synchronous: "FULL", readonly: false });
   try {
     return up(database, systemClock.now).map(({ number, name }) => ({ number, name }));

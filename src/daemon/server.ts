@@ -182,9 +182,6 @@ const STATS_DEADLINE_MS = 5_000;
 
 async function openStoreOnce(options: ServerOptions, opened: AsyncDisposableStack): Promise<App> {
   const { config, logger, synchronous = "FULL" } = options;
-  const { mkdir } = await import("node:fs/promises");
-  const { dirname } = await import("node:path");
-  await mkdir(dirname(config.store.path), { recursive: true, mode: 0o700 });
   opened.use(
     await ownStore(config, `process ${process.pid}, to listen on ${config.listen.host}:${config.listen.port}`),
   );

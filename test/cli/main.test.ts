@@ -112,6 +112,13 @@ describe("config", () => {
 });
 
 describe("migrate", () => {
+  test("up says so where the store's directory can't be made", async () => {
+    // Where every mkdir is answered with ENOENT.
+    const { code, stderr } = await place.sluice(["migrate", "up", "--store", "sqlite:/proc/sluice/sluice.db"]);
+    expect(code).toBe(10);
+    expect(stderr).toContain("The directory /proc/sluice of the store can't be made");
+  });
+
   test("up makes the store, status tells what is applied, and both can be run again", async () => {
     const none = await place.sluice(["migrate", "status", "--json"]);
     expect(none.code).toBe(10);

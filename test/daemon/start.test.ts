@@ -35,6 +35,9 @@ test("a daemon that can't start says why and what to do in one line, and ends wi
     const open = ["--listen", "0.0.0.0:0", "--store", "sqlite:./other.db"];
     expect(await refused(dir, ...open)).toMatchObject({ code: 1, line: { reason: "NO_KEYS" } });
     expect(await refused(dir, "--store", "postgres://db")).toMatchObject({ code: 2, line: { reason: "BAD_CONFIG" } });
+    const nowhere = await refused(dir, "--store", "sqlite:/proc/sluice/sluice.db");
+    expect(nowhere).toMatchObject({ code: 10, line: { reason: "STORE_DIRECTORY" } });
+    expect(nowhere.stderr).toContain("The directory /proc/sluice of the store can't be made");
     expect(await refused(dir, "--prot", "1")).toMatchObject({ code: 2, line: { reason: "USAGE" } });
   } finally {
     await rm(dir, { recursive: true });

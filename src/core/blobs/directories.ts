@@ -1,5 +1,6 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { fsyncDirectory } from "../durable-directory.ts";
 
 /** Directories known to be on disk at most; more are only slower. */
 const MAX_KNOWN = 4096;
@@ -82,25 +83,10 @@ export class Directories {
   }
 }
 
-/** Creates a directory with its parents, and fsyncs the directory that holds each one it made. */
-export async function makeDurableDirectory(dir: string): Promise<void> {
-  const first = await mkdir(dir, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = dir; ; made = dirname(made)) {
-    await fsyncDirectory(dirname(made));
-    if (made === first || made === dirname(made)) return;
-  }
-}
-
 async function mkdirIfAbsent(dir: string): Promise<void> {
   try {
     await mkdir(dir, { mode: 0o700 });
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
-}
-
-async function fsyncDirectory(dir: string): Promise<void> {
-  await using handle = await open(dir, "r");
-  await handle.sync();
 }

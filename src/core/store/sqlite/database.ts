@@ -1,5 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, existsSync, openSync } from "node:fs";
 import Database from "better-sqlite3";
 import { AppError } from "../../errors.ts";
 
@@ -16,7 +15,7 @@ export interface DatabaseOptions {
  * Opens the database file with the settings every connection has. Pages of 8 KiB stored real
  * batches faster than 4 KiB; a checkpoint every 4 MiB of log costs 2% of throughput against one
  * every 16 MiB, and keeps commits waiting a quarter as long each time.
- * Fails with `no_store` NO_STORE when a file opened for reading is not there.
+ * Its directory must exist. Fails with `no_store` NO_STORE when a file opened for reading is not there.
  */
 export function openDatabase(options: DatabaseOptions): Database.Database {
   if (!existsSync(options.path)) {
@@ -25,9 +24,7 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
         reason: "NO_STORE",
       });
     }
-    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
-    // The files SQLite puts beside it take its mode.
-    closeSync(openSync(options.path, "a", 0o600));
+    create(options.path);
   }
   return translating(() => {
     const database = new Database(options.path, { readonly: options.readonly, timeout: BUSY_MS });
@@ -44,6 +41,22 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
 }
 
 const BUSY_MS = 5_000;
+
+/** The files SQLite puts beside it take its mode. */
+function create(path: string): void {
+  try {
+    closeSync(openSync(path, "a", 0o600));
+  } catch (cause) {
+    throw notWritable(cause);
+  }
+}
+
+function notWritable(cause: unknown): AppError {
+  return new AppError("permission_denied", "The store's file can't be opened for writing. Check its owner and mode.", {
+    reason: "STORE_PERMISSIONS",
+    cause,
+  });
+}
 
 /** Runs `work` and turns what the driver throws into an AppError. */
 export function translating<T>(work: () => T): T {
@@ -86,14 +99,7 @@ export function translate(error: unknown): AppError {
     );
   }
   if (code.startsWith("SQLITE_READONLY") || code === "SQLITE_PERM" || code.startsWith("SQLITE_CANTOPEN")) {
-    return new AppError(
-      "permission_denied",
-      "The store's file can't be opened for writing. Check its owner and mode.",
-      {
-        reason: "STORE_PERMISSIONS",
-        cause: error,
-      },
-    );
+    return notWritable(error);
   }
   if (code.startsWith("SQLITE_IOERR")) {
     return new AppError("unavailable", "The disk of the store reported an error. Nothing was stored; try again.", {

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { AppError } from "../../errors.ts";
+import { translating } from "./database.ts";
 
 /**
  * One daemon a store. The lock is an exclusive transaction on a small database beside the store:
@@ -14,9 +15,9 @@ export class StoreOwner implements Disposable {
     this.#lock = lock;
   }
 
-  /** Fails with `locked` STORE_LOCKED. `description` names this process to whoever comes second. */
+  /** Its directory must exist. Fails with `locked` STORE_LOCKED. `description` names this process to whoever comes second. */
   static take(storePath: string, description: string): StoreOwner {
-    const lock = new Database(`${storePath}-owner`, { timeout: 0 });
+    const lock = translating(() => new Database(`${storePath}-owner`, { timeout: 0 }));
     try {
       lock.exec("BEGIN EXCLUSIVE");
     } catch (cause) {
