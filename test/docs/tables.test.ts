@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { describeConfig, loadConfig } from "../../src/core/config.ts";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
 import { Metrics } from "../../src/core/metrics.ts";
+import { reduce } from "../../src/core/pipeline/reduce.ts";
 import { formatBytes } from "../../src/core/quantity.ts";
 import { codesOf, DOCUMENTS, ROOT, readDocument, rowsOf } from "./markdown.ts";
 
@@ -44,6 +45,15 @@ describe("the tables of the documents", () => {
       codesOf(names).map((code) => code.replace(/\{.*/, "")),
     );
     expect(named.toSorted()).toEqual(rendered.toSorted());
+  });
+
+  test("name every parameter of a stage with its default, in the order of its schema", () => {
+    const rows = rowsOf(pipeline, "reduce parameter").map(([name, standard]) => [
+      codesOf(name)[0],
+      codesOf(standard)[0],
+    ]);
+    const defaults = Object.entries(reduce.params.parse({})).map(([name, value]) => [name, String(value)]);
+    expect(rows).toEqual(defaults);
   });
 
   test("name every reason an error can have, every code a stage gives, and no other", () => {

@@ -3,6 +3,7 @@ import type { Box, EventRef, Point, Screenshot, SessionFacts, Size } from "./rec
 export const ACTION_KINDS = [
   "click",
   "double_click",
+  "triple_click",
   "type",
   "select",
   "scroll",
@@ -24,6 +25,7 @@ export interface Action {
   readonly events: readonly EventRef[];
   readonly startMs: number;
   readonly endMs: number;
+  /** The page it was done on; of a navigation the one it left. */
   readonly page?: { readonly url: string; readonly title: string; readonly viewport?: Size };
   /** Ways to find the element, best first. */
   readonly targets: readonly ActionTarget[];
@@ -33,14 +35,19 @@ export interface Action {
   readonly point?: Point;
   /** 0 main, 1 middle, 2 secondary. */
   readonly button?: number;
-  /** type, select: the value. hotkey, key: the keys, such as ctrl+c. navigate: the URL. */
+  /** How many clicks, where the kind does not say: more than three. */
+  readonly clicks?: number;
+  /**
+   * type, select: what the field holds then. click, drag: what the slider holds then. hotkey, key:
+   * the keys, such as ctrl+c. navigate: the URL.
+   */
   readonly value?: string;
   readonly masked?: boolean;
   /** CSS pixels scrolled. */
   readonly delta?: Point;
   /** Where a drag ended. */
   readonly to?: Point;
-  /** wait: how long. Milliseconds. */
+  /** wait: how long. click: how long it was held, when that is long. Milliseconds. */
   readonly durationMs?: number;
   /** A navigation this action caused. */
   readonly navigatedTo?: string;

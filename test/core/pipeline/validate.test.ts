@@ -443,6 +443,8 @@ describe("names of types", () => {
     ]);
     expect(await typesOf([named("mousedown"), named("Click")])).toEqual(["mousedown", "click"]);
     expect(await typesOf([named("keydown"), named("keypress")])).toEqual(["key", "keypress"]);
+    expect(await typesOf([named("wheel"), named("scroll")])).toEqual(["wheel", "scroll"]);
+    expect(await typesOf([named("mousedown"), named("mouseup")])).toEqual(["mousedown", "mouseup"]);
     // A click that is left out for saying nothing is no click of the stream.
     expect(await typesOf([{}, named("mousedown")])).toEqual(["click"]);
   });

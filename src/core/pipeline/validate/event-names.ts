@@ -23,7 +23,9 @@ export class StreamNames {
   note({ type, customType }: SessionEvent): void {
     const name = plain(customType);
     const meaning = MEANINGS.get(name);
-    if (meaning?.part !== true) this.#types.add(meaning?.type ?? type);
+    // Presses whose releases were recorded too are left to reduce, which tells clicks and drags by both.
+    if (RELEASES.has(name)) this.#types.add("click");
+    else if (meaning?.part !== true) this.#types.add(meaning?.type ?? type);
     else if (!this.#parts.has(meaning.type)) this.#parts.set(meaning.type, name);
   }
 
@@ -41,6 +43,8 @@ function plain(customType = ""): string {
   return MEANINGS.has(name) ? name : name.replace(/^(eventtype|on)/, "");
 }
 
+const RELEASES: ReadonlySet<string> = new Set(["mouseup", "pointerup"]);
+
 const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ...named({ type: "click" }, "click leftclick mouseclick"),
   ...named({ type: "click", part: true }, "mousedown pointerdown"),
@@ -49,7 +53,8 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ...named({ type: "click", button: 1 }, "middleclick"),
   ...named({ type: "click", button: 2 }, "contextmenu rightclick secondaryclick"),
   ...named({ type: "input" }, "input change inputchange fill type typing textinput valuechange selectoption"),
-  ...named({ type: "scroll" }, "scroll wheel mousewheel"),
+  ...named({ type: "scroll" }, "scroll"),
+  ...named({ type: "scroll", part: true }, "wheel mousewheel"),
   ...named({ type: "navigation" }, "navigation navigate goto pageview pageload pagechange urlchange"),
   ...named({ type: "navigation" }, "popstate pushstate replacestate hashchange navigationrestored"),
   ...named({ type: "hover" }, "hover mouseover mouseenter pointerover pointerenter"),
