@@ -123,5 +123,5 @@ ALTER TABLE sessions ADD COLUMN score REAL;
 -- sessions are not in it, so that their appends do not write it.
 DROP INDEX sessions_by_status;
 CREATE INDEX sessions_open ON sessions (project, created_at, id) WHERE status = 'open';
-CREATE INDEX sessions_sealed ON sessions (project, created_at, id, pipeline, sealed_at, score, events)
+CREATE INDEX sessions_sealed ON sessions (project, created_at, id, pipeline, sealed_at, score)
   WHERE status = 'sealed';

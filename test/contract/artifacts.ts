@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { NewArtifact } from "../../src/core/store/artifacts.ts";
+import type { Selection } from "../../src/core/store/campaigns.ts";
 import type { Store } from "../../src/core/store/store.ts";
 import { never } from "../fixtures.ts";
 import { artifact, claimOne, sealedSession, settleDone, sha256 } from "./job-fixtures.ts";
@@ -77,6 +78,32 @@ export function artifactsContract(place: () => Promise<() => Promise<Store>>): v
       ["reduce", true, false],
     ]);
     expect(await store.listArtifacts("p", session, 1, never)).toHaveLength(1);
+  });
+
+  it("tell with which definitions the session is fresh, and the score, in the commit that stores them", async () => {
+    const session = await fresh();
+    const params = sha256("{}").slice(0, 16);
+    const select = async (more: Partial<Selection> = {}) => {
+      const selection = { project: "p", ids: [session], ...more };
+      return (await store.selectSessions({ selection, after: undefined, limit: 2, scan: 1_000 }, never)).sessions;
+    };
+    const state = async () => (await select())[0]?.signature;
+    const scored = async (minScore: number) => (await select({ minScore })).length;
+    expect(await state()).toBe("");
+    const redact = artifact("redact", "one");
+    await give(session, redact);
+    expect(await state()).toBe(`redact:1:${params}`);
+    await give(session, artifact("score", "one", [{ name: "redact", hash: redact.output }], { score: 71.5 }));
+    expect(await state()).toBe(`redact:1:${params},score:1:${params}`);
+    expect([await scored(71.5), await scored(72)]).toEqual([1, 0]);
+    await give(session, artifact("redact", "another"));
+    expect(await state(), "what another input has overtaken is left out").toBe(`redact:1:${params}`);
+    expect(await scored(71.5), "the last score stays until there is another").toBe(1);
+    await give(session, { reuse: true, key: redact.key, stage: "redact", score: undefined });
+    expect(await state()).toBe(`redact:1:${params},score:1:${params}`);
+    expect(await store.countSessions({ project: "p", ids: [session] }, never)).toEqual([
+      { signature: `redact:1:${params},score:1:${params}`, sessions: 1 },
+    ]);
   });
 
   it("that are not there cannot be used again, and nothing of the call is stored", async () => {

@@ -95,18 +95,13 @@ export class JobReader {
   /** Since when: the first of each priority is the oldest of it. */
   #oldestAvailable(kind: string): number | undefined {
     return this.#database
-      .prepare<[string, string], number>(
-        `WITH RECURSIVE first (priority, id) AS (
-           SELECT priority, id FROM (SELECT priority, id FROM jobs
-             WHERE state = 'available' AND kind = ? ORDER BY priority, id LIMIT 1)
-           UNION ALL
-           SELECT jobs.priority, jobs.id FROM first JOIN jobs ON jobs.id = (SELECT id FROM jobs AS later
-             WHERE later.state = 'available' AND later.kind = ? AND later.priority > first.priority
-             ORDER BY later.priority, later.id LIMIT 1))
-         SELECT run_at FROM jobs WHERE id = (SELECT min(id) FROM first)`,
+      .prepare<[string], number>(
+        `SELECT run_at FROM jobs WHERE id = (
+           SELECT min((SELECT min(id) FROM jobs WHERE state = 'available' AND kind = ? AND priority = value))
+           FROM json_each('[0,1,2,3,4,5,6,7,8,9]'))`,
       )
       .pluck()
-      .get(kind, kind);
+      .get(kind);
   }
 }
 

@@ -220,7 +220,7 @@ function statements(database: Database) {
       "SELECT id, priority FROM jobs WHERE state = 'available' AND kind = ? ORDER BY priority, id LIMIT ?",
     ),
     claim: prepare<[string, number, number, string], ClaimedRow>(
-      `UPDATE jobs SET state = 'running', fence = fence + 1, lease_owner = ?, lease_until = ?, started_at = ?, rerun = 0
+      `UPDATE jobs SET state = 'running', fence = fence + 1, lease_owner = ?, lease_until = ?, started_at = ?
        WHERE id IN (SELECT value FROM json_each(?)) AND state = 'available'
        RETURNING id AS job, fence, kind, project, (SELECT id FROM sessions WHERE key = session_key) AS session,
          priority, campaign, stages, attempts + 1 AS attempt, lost`,
