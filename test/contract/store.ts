@@ -185,6 +185,15 @@ export function storeContract(open: () => Promise<Store>): void {
       expect(await store.missingBlobs("other", [blobId], never)).toEqual([blobId]);
     });
 
+    it("tells one of those that record a blob at once that it was not recorded before", async () => {
+      const { project, session } = fresh();
+      const blob = { id: createHash("sha256").update(session).digest("hex"), size: 3, mediaType: "image/png" };
+      const told = await Promise.all(Array.from({ length: 10 }, () => store.recordBlob(project, blob, never)));
+      expect(told.filter((first) => first)).toHaveLength(1);
+      expect(await store.recordBlob(project, blob, never)).toBe(false);
+      expect(await store.recordBlob("other", blob, never)).toBe(true);
+    });
+
     it("fails with aborted when the session moved", async () => {
       const ref = fresh();
       await append(ref, 1, events(1, 1));

@@ -87,9 +87,10 @@ export class Ingest {
       this.#checkChunk(chunk);
       const progress = await this.#blobs.write(project, chunk, signal);
       if (progress.stored) {
-        await this.#store.recordBlob(project, { id: chunk.id, size: chunk.size, mediaType: chunk.mediaType }, signal);
-        const finished = chunk.offset + chunk.data.length === chunk.size;
-        this.#metrics.blobSettled(finished ? "stored" : "duplicate");
+        const { id, size, mediaType } = chunk;
+        // The store decides: two sessions may have sent the last chunk at once.
+        const first = await this.#store.recordBlob(project, { id, size, mediaType }, signal);
+        this.#metrics.blobSettled(first ? "stored" : "duplicate");
       }
       return progress;
     } catch (error) {

@@ -41,8 +41,11 @@ export interface Store extends JobStore, ArtifactStore, CampaignStore, AsyncDisp
   /** The watermark of a stream; `undefined` when there is no such stream. */
   readWatermark(ref: StreamRef, signal: AbortSignal): Promise<Watermark | undefined>;
 
-  /** Records that a blob's bytes are in the BlobStore. Idempotent. */
-  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<void>;
+  /**
+   * Records that a blob's bytes are in the BlobStore. Idempotent: of all that record the same blob,
+   * at once too, one is told that it was not recorded before.
+   */
+  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<boolean>;
   readBlob(project: string, id: string, signal: AbortSignal): Promise<BlobRecord | undefined>;
   /** Those of `ids` the project does not have, in the order given. */
   missingBlobs(project: string, ids: readonly string[], signal: AbortSignal): Promise<string[]>;

@@ -188,11 +188,14 @@ class History {
         return await this.#append(command.via, command.batches);
       case "seal":
         return await this.#seal(command);
-      case "blob":
-        this.#recorded.add(command.blob);
-        return await stores.use(command.via, (store) =>
+      case "blob": {
+        const first = await stores.use(command.via, (store) =>
           store.recordBlob(this.#project, { id: command.blob, size: 1, mediaType: "image/png" }, never),
         );
+        expect(first).toBe(!this.#recorded.has(command.blob));
+        this.#recorded.add(command.blob);
+        return;
+      }
       case "reopen":
         return await stores.reopen(command.via);
       default:

@@ -15,9 +15,11 @@ export class BlobTable {
     this.#select = database.prepare("SELECT size, media_type FROM blobs WHERE project = ? AND id = ?");
   }
 
-  record(project: string, blob: BlobRecord, now: number): void {
+  /** Whether it was not there before. */
+  record(project: string, blob: BlobRecord, now: number): boolean {
     this.#insertProject.run(project, now);
-    this.#insert.run(project, Buffer.from(blob.id, "hex"), blob.size, blob.mediaType, now);
+    const id = Buffer.from(blob.id, "hex");
+    return this.#insert.run(project, id, blob.size, blob.mediaType, now).changes > 0;
   }
 
   read(project: string, id: string): BlobRecord | undefined {

@@ -53,7 +53,7 @@ export interface Writes {
   openStream(args: { readonly ref: StreamRef; readonly info: SessionInfo | undefined }): OpenedStream;
   append(args: AppendArgs): Appended;
   seal(args: SealCommand): Seal;
-  recordBlob(args: { readonly project: string; readonly blob: BlobRecord }): void;
+  recordBlob(args: { readonly project: string; readonly blob: BlobRecord }): boolean;
   createKey(args: KeyRecord): void;
   rotateKey(args: { readonly id: string; readonly next: KeyRecord; readonly endsAtMs: number }): void;
   revokeKey(args: { readonly id: string; readonly atMs: number }): KeyRecord;

@@ -111,7 +111,7 @@ export class SqliteStore implements Store {
     return this.#reader.call("readWatermark", ref, signal);
   }
 
-  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<void> {
+  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<boolean> {
     return this.#writer.call("recordBlob", { project, blob }, signal);
   }
 
