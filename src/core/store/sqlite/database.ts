@@ -14,7 +14,8 @@ export interface DatabaseOptions {
 /**
  * Opens the database file with the settings every connection has. Pages of 8 KiB stored real
  * batches faster than 4 KiB; a checkpoint every 4 MiB of log costs 2% of throughput against one
- * every 16 MiB, and keeps commits waiting a quarter as long each time.
+ * every 16 MiB, and keeps commits waiting a quarter as long each time: at most 5 ms at half load.
+ * Without any the p99 of acks is no lower, so that the writer makes them itself.
  * Its directory must exist. Fails with `no_store` NO_STORE when a file opened for reading is not there.
  */
 export function openDatabase(options: DatabaseOptions): Database.Database {
@@ -34,13 +35,16 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${options.synchronous}`);
     database.pragma("wal_autocheckpoint = 512");
-    database.pragma("journal_size_limit = 67108864");
+    database.pragma(`journal_size_limit = ${WAL_LIMIT}`);
     database.pragma("cache_size = -16384");
     return database;
   });
 }
 
-const BUSY_MS = 5_000;
+/** How long a connection waits for what another has locked. */
+export const BUSY_MS = 5_000;
+/** Where the log is made to begin again; a file that has grown beyond is cut back to it when it does. */
+export const WAL_LIMIT = 64 * 1024 * 1024;
 
 /** The files SQLite puts beside it take its mode. */
 function create(path: string): void {

@@ -17,6 +17,7 @@ import { SessionCache } from "./session-cache.ts";
 import { SessionReader } from "./sessions.ts";
 import { Settler } from "./settle.ts";
 import { failed, type Outcome, perform, type Request, serve, succeeded } from "./thread.ts";
+import { WalBound } from "./wal-bound.ts";
 
 export interface WriterData {
   readonly path: string;
@@ -38,6 +39,7 @@ class Writer {
   readonly #cache: SessionCache;
   readonly #appender: Appender;
   readonly #writes: Writes;
+  readonly #wal: WalBound;
   #dataVersion: unknown;
 
   constructor(data: WriterData) {
@@ -47,6 +49,7 @@ class Writer {
     this.#cache = new SessionCache(this.#database, now);
     this.#appender = new Appender(this.#database, this.#cache, data.limits, now);
     this.#writes = this.#operations();
+    this.#wal = new WalBound(this.#database);
   }
 
   #operations(): Writes {
@@ -94,6 +97,7 @@ class Writer {
   run(group: readonly Request[]): Outcome[] {
     const outcomes = this.#try(group);
     this.#appender.release();
+    this.#wal.keep();
     return outcomes;
   }
 
