@@ -46,6 +46,7 @@ const GROUPS: readonly Group[] = [
     description: "Runs over many sessions: see, pause, resume, cancel, change them",
     load: () => import("./commands/campaigns.ts"),
   },
+  { name: "jobs", description: "The ledger of jobs", load: () => import("./commands/jobs.ts") },
   { name: "keys", description: "API keys", load: () => import("./commands/keys.ts") },
   { name: "migrate", description: "The store's schema", load: () => import("./commands/migrate.ts") },
   { name: "config", description: "What Sluice is set to, and where from", load: () => import("./commands/config.ts") },
@@ -72,6 +73,7 @@ const EXAMPLES = `Examples:
   sluice push ./captures                     send recordings to the daemon on this machine
   sluice sessions list --since 1d            what came in since yesterday
   sluice sessions show checkout-0001         one session in full
+  sluice jobs list --state dead              what the pipeline has given up
   sluice keys create --name ci --scope ingest > ci.key
 `;
 
