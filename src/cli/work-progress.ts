@@ -74,9 +74,9 @@ export class WorkProgress implements WorkerEvents, AsyncDisposable {
   }
 
   #record(job: ClaimedJob, outcome: string, seconds: number, failure: AppError | undefined): void {
-    const { job: id, kind, project, session, attempt, campaign } = job;
+    const { job: id, fence, kind, project, session, attempt, campaign } = job;
     const { reason, message } = failure ?? {};
-    const fields = { job: id, kind, project, session, attempt, campaign, outcome, seconds, reason, message };
+    const fields = { job: id, fence, kind, project, session, attempt, campaign, outcome, seconds, reason, message };
     const before = this.#told;
     this.#told = (async () => {
       await before;

@@ -18,6 +18,8 @@ export interface DaemonProcessOptions {
   /** A command that runs the daemon, such as strace with its options. */
   readonly under?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Gets each line of its log. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** A daemon in a process of its own. Disposing it kills it. */
@@ -43,7 +45,7 @@ export class DaemonProcess implements AsyncDisposable {
   }
 
   static spawn(options: DaemonProcessOptions): DaemonProcess {
-    const { directory, host = "127.0.0.1", port = 0, entry = DAEMON, under = [], env = {} } = options;
+    const { directory, host = "127.0.0.1", port = 0, entry = DAEMON, under = [], env = {}, onLine } = options;
     const flags = ["--listen", `${host}:${port}`, "--store", `sqlite:${join(directory, "sluice.db")}`];
     const args = [entry, ...flags, "--blobs", `file:${join(directory, "blobs")}`];
     const [command = "", ...rest] = [...under, process.execPath, ...args];
@@ -55,7 +57,7 @@ export class DaemonProcess implements AsyncDisposable {
     });
     if (child.stderr === null) throw new Error("the daemon's stderr is not a pipe");
     const exited = once(child, "exit").then(([code]) => code);
-    return new DaemonProcess(child, new Log(child.stderr), exited);
+    return new DaemonProcess(child, new Log(child.stderr, onLine), exited);
   }
 
   static async start(options: DaemonProcessOptions): Promise<DaemonProcess> {
@@ -112,9 +114,10 @@ class Log {
   readonly #moved = new Wake();
   #ended = false;
 
-  constructor(stderr: Readable) {
+  constructor(stderr: Readable, onLine?: (line: string) => void) {
     const lines = createInterface({ input: stderr });
     lines.on("line", (line) => {
+      onLine?.(line);
       this.#lines.push(line);
       if (this.#lines.length > LINES_KEPT) this.#lines.shift();
       this.#moved.ring();

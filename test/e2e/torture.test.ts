@@ -6,6 +6,14 @@ import { expect, test } from "vitest";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const KILLS = 8;
 
+test(`killed -9 ${KILLS} times, and stalled past their leases, workers do every job once`, async () => {
+  const args = ["test/torture/main.ts", "jobs", "--kills", String(KILLS), "--seed", "1", "--json"];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });
+  const report: unknown = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+  const checks = { kills: KILLS, lost: 0, doubled: 0, unaccounted: 0 };
+  expect(report).toMatchObject({ name: "jobs", ok: true, checks });
+});
+
 for (const mode of ["daemon", "collector"]) {
   test(`killed -9 ${KILLS} times under load, the ${mode} loses and doubles nothing`, async () => {
     const args = ["test/torture/main.ts", "crash", "--kills", String(KILLS), "--mode", mode, "--seed", "1", "--json"];
