@@ -3,6 +3,7 @@
 (() => {
   const MASK = "••••••••";
   const TEXT_LIMIT = 200;
+  const ELEMENT_LIMIT = 100;
 
   /** Whether what is typed there is nobody's business: it is replaced before it leaves the page. */
   function isSecret(element) {
@@ -221,22 +222,52 @@
     };
   }
 
-  /** The controls in view, so that a reader knows what else could have been done. */
-  function controlsInView() {
-    const controls = document.querySelectorAll(
-      "a[href], button, input, select, textarea, summary, [role=button], [tabindex='0']",
-    );
-    return [...controls]
+  /** What else is in view: controls, with what fields hold, and what of the page is text. */
+  function elementsInView() {
+    const controls = [
+      ...document.querySelectorAll("a[href], button, input, select, textarea, summary, [role=button], [tabindex='0']"),
+    ];
+    const texts = textElements().filter((element) => !controls.some((control) => control.contains(element)));
+    return [...controls, ...texts]
       .map((element) => ({ element, box: boxOf(element) }))
-      .filter(({ box }) => box.width > 0 && box.y < innerHeight && box.y + box.height > 0 && box.x < innerWidth)
-      .slice(0, 40)
-      .map(({ element, box }) => ({
-        tag: element.tagName.toLowerCase(),
-        role: roleOf(element),
-        name: nameOf(element),
-        box,
-      }));
+      .filter(({ element, box }) => isInView(box) && element.checkVisibility({ visibilityProperty: true }))
+      .slice(0, ELEMENT_LIMIT)
+      .map(({ element, box }) => summary(element, box));
   }
 
-  globalThis.sluiceDescribe = { target, state, page, controlsInView, readValue, isSecret, round };
+  function isInView({ x, y, width, height }) {
+    return width > 1 && height > 1 && x + width > 0 && y + height > 0 && x < innerWidth && y < innerHeight;
+  }
+
+  /** The elements that hold text themselves, not by way of others. */
+  function textElements() {
+    const found = new Set();
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      if (node.data.trim() !== "") found.add(node.parentElement);
+    }
+    return [...found].filter((element) => !element.matches("script, style, option, template"));
+  }
+
+  const TELLING = /^(id|name|type|autocomplete|placeholder|aria-label|data-testid)$/;
+
+  /** What there is to say, without what there is not. */
+  function summary(element, box) {
+    const said = {
+      tag: element.tagName.toLowerCase(),
+      role: roleOf(element),
+      name: nameOf(element),
+      text: textOf(element),
+      value: element.matches("input, select, textarea") ? readValue(element) : "",
+    };
+    if (said.name === said.text) delete said.name;
+    const attributes = attributesOf(element).filter(({ name }) => TELLING.test(name));
+    return {
+      ...Object.fromEntries(Object.entries(said).filter(([, value]) => value)),
+      ...(attributes.length > 0 && { attributes }),
+      box,
+    };
+  }
+
+  globalThis.sluiceDescribe = { target, state, page, elementsInView, readValue, isSecret, round };
 })();

@@ -1,7 +1,7 @@
 // Listens to what happens in the page and hands each event, as a sluice.v1.Event in proto3 JSON,
 // to the collector's binding. Runs before the page's own scripts, in every document.
 (() => {
-  const { target, state, page, controlsInView, readValue, isSecret, round } = globalThis.sluiceDescribe;
+  const { target, state, page, elementsInView, readValue, isSecret, round } = globalThis.sluiceDescribe;
   const VERSION = "sluice-demo-recorder/1";
   const TYPING_PAUSE_MS = 600;
   const SCROLL_PAUSE_MS = 160;
@@ -28,12 +28,8 @@
     };
     if (element)
       Object.assign(event, { target: target(element), before: "before" in fields ? fields.before : state(element) });
-    const raw = {
-      recorder: VERSION,
-      dom,
-      controls: type === "CLICK" || type === "SUBMIT" || type === "NAVIGATION" ? controlsInView() : undefined,
-    };
-    waiting.push({ event, element, raw });
+    if (!/^(FOCUS|BLUR)$/.test(type)) event.elements = elementsInView();
+    waiting.push({ event, element, raw: { recorder: VERSION, dom } });
     setTimeout(flush, 0);
   }
 

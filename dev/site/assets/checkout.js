@@ -19,7 +19,7 @@ const show = () => {
 form.addEventListener("change", show);
 show();
 
-// Nothing that was typed leaves the page: only the e-mail and the total go on, by way of the tab's own storage.
+// Nothing that was typed leaves the page but what the next one repeats, by way of the tab's own storage.
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const error = document.querySelector("#form-error");
@@ -31,8 +31,11 @@ form.addEventListener("submit", (event) => {
     wrong.focus();
     return;
   }
+  const { name, email, street, city, postcode } = Object.fromEntries(new FormData(form));
   const order = {
-    email: form.elements.email.value,
+    name,
+    email,
+    address: `${street}, ${city} ${postcode}`,
     lines,
     deliveryCents: deliveryCents(),
     number: `HP-${10_000 + (subtotal(lines) % 90_000)}`,

@@ -108,6 +108,10 @@ describe("the sample", () => {
         expect(event.page?.title).toContain("Harbour & Pine");
         expect(event.page).toMatchObject({ viewportWidth: 1280, viewportHeight: 720, devicePixelRatio: 1 });
         expect(JSON.parse(event.rawJson)).toMatchObject({ recorder: "sluice-demo-recorder/1" });
+        if (event.screenshots.length > 0) {
+          expect(event.elements.length).toBeGreaterThan(10);
+          expect(event.elements.every(({ box }) => (box?.width ?? 0) > 0)).toBe(true);
+        }
         if (event.type === EventType.NAVIGATION) continue;
         const reliabilities = event.target?.selectors.map((selector) => selector.reliability) ?? [];
         expect(reliabilities.length).toBeGreaterThan(0);

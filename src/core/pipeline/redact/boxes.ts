@@ -1,5 +1,5 @@
 import type { Box, Size } from "../recorded.ts";
-import type { PageState, Sighting, Sightings } from "./sightings.ts";
+import type { Listing, PageState, Sighting, Sightings } from "./sightings.ts";
 import type { PersonalValue } from "./vault.ts";
 
 /** Physical pixels of an image, whole. */
@@ -26,7 +26,7 @@ export function coverageOf(
   image: Size,
   at: number,
   states: readonly PageState[],
-  { located, unlocated }: Sightings,
+  { located, listings, unlocated }: Sightings,
 ): Coverage {
   const rectangles: Rectangle[] = [];
   let doubt: Coverage["doubt"];
@@ -36,7 +36,8 @@ export function coverageOf(
     if (unlocated.some(({ url, value, from }) => url === state.url && from <= at && !seen.has(value))) {
       doubt = "UNLOCATED_VALUE";
     }
-    const boxes = boxesOn(here, at, state).filter((box) => isInView(box, state));
+    const listed = listings.filter((each) => each.state.url === state.url);
+    const boxes = boxesOn(here, listed, state).filter((box) => isInView(box, state));
     if (boxes.length === 0) continue;
     const scale = scaleOf(image, state);
     if (!scale.sure) doubt ??= "GEOMETRY_UNKNOWN";
@@ -45,13 +46,14 @@ export function coverageOf(
   return { rectangles: distinct(rectangles), doubt };
 }
 
-/** Of each element the last place before the screenshot and the first after it. */
-function boxesOn(here: readonly Sighting[], at: number, state: PageState): Box[] {
+/** Of each element the last place until then, and the first after it unless it is known to have shown nothing yet. */
+function boxesOn(here: readonly Sighting[], listed: readonly Listing[], state: PageState): Box[] {
+  const now = listed.find((each) => each.state.at === state.at)?.elements;
   const byElement = Map.groupBy(here, ({ element }) => element);
-  return [...byElement.values()].flatMap((sightings) => {
-    const before = sightings.findLast((each) => each.at <= at);
-    const after = sightings.find((each) => each.at > at);
-    const fixed = isFixed(sightings);
+  return [...byElement].flatMap(([element, sightings]) => {
+    const before = sightings.findLast((each) => each.state.at <= state.at);
+    const after = now?.get(element) === false ? undefined : sightings.find((each) => each.state.at > state.at);
+    const fixed = isFixed(element, sightings, listed);
     return [before, after].filter((each) => each !== undefined).flatMap((each) => placesOf(each, state, fixed));
   });
 }
@@ -63,14 +65,23 @@ function placesOf({ box, state: then }: Sighting, now: PageState, fixed: boolean
   return [fixed ? box : moved];
 }
 
-/** Undefined when it was never seen at two scroll offsets. */
-function isFixed(sightings: readonly Sighting[]): boolean | undefined {
-  const [first, ...others] = sightings;
-  const other = others.find(
-    ({ state }) => state.scroll.y !== first?.state.scroll.y || state.scroll.x !== first?.state.scroll.x,
-  );
-  if (first === undefined || other === undefined) return undefined;
-  return Math.abs(first.box.y - other.box.y) <= 2 && Math.abs(first.box.x - other.box.x) <= 2;
+/**
+ * Whether an element stays where it is when the page is scrolled. It does when it was seen at the
+ * same place at another offset, and does not when it was at another place, or not in view any more.
+ */
+function isFixed(element: string, sightings: readonly Sighting[], listed: readonly Listing[]): boolean | undefined {
+  const [first] = sightings;
+  if (first === undefined) return undefined;
+  const other = sightings.find(({ state }) => isScrolled(state, first.state));
+  if (other !== undefined) {
+    return Math.abs(first.box.y - other.box.y) <= 2 && Math.abs(first.box.x - other.box.x) <= 2;
+  }
+  const left = listed.some(({ state, elements }) => isScrolled(state, first.state) && !elements.has(element));
+  return left ? false : undefined;
+}
+
+function isScrolled(a: PageState, b: PageState): boolean {
+  return a.scroll.x !== b.scroll.x || a.scroll.y !== b.scroll.y;
 }
 
 function isInView(box: Box, { viewport }: PageState): boolean {

@@ -74,13 +74,9 @@ function usesOf(events: readonly SessionEvent[]): Map<string, Use[]> {
  * found: a click's shows the page it led to, or the one it was made on, depending on who was faster.
  */
 function statesShown(events: readonly SessionEvent[], at: number, phase: Screenshot["phase"]): PageState[] {
-  const around = [
-    phase === "after" ? undefined : events[at - 1],
-    events[at],
-    phase === "before" ? undefined : events[at + 1],
-  ];
-  const states = around.filter((event) => event !== undefined).map(stateOf);
-  return [...new Map(states.map((state) => [JSON.stringify(state), state])).values()];
+  const first = phase === "after" ? at : at - 1;
+  const last = phase === "before" ? at : at + 1;
+  return events.slice(Math.max(0, first), last + 1).map((event, index) => stateOf(event, Math.max(0, first) + index));
 }
 
 async function redactOne(

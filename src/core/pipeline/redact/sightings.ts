@@ -5,6 +5,8 @@ import type { PersonalValue } from "./vault.ts";
 
 /** What could be seen of a page at one moment, as far as an event tells. */
 export interface PageState {
+  /** The event's place in the session. */
+  readonly at: number;
   /** Without its fragment, which moves nothing but the scroll offset. */
   readonly url: string;
   readonly scroll: Point;
@@ -14,8 +16,6 @@ export interface PageState {
 
 /** An element that showed something personal, and where. */
 export interface Sighting {
-  /** The event's place in the session. */
-  readonly at: number;
   readonly state: PageState;
   readonly box: Box;
   /** The same for the same element of the page. */
@@ -31,14 +31,21 @@ interface Unlocated {
   readonly from: number;
 }
 
+/** The elements in view that an event told of, and whether each showed something personal. */
+export interface Listing {
+  readonly state: PageState;
+  readonly elements: ReadonlyMap<string, boolean>;
+}
+
 export interface Sightings {
   readonly located: readonly Sighting[];
+  readonly listings: readonly Listing[];
   readonly unlocated: readonly Unlocated[];
 }
 
-export function stateOf(event: SessionEvent): PageState {
-  const { page } = event;
+export function stateOf({ page }: SessionEvent, at: number): PageState {
   return {
+    at,
     url: page?.url.split("#", 1)[0] ?? "",
     scroll: page?.scroll ?? { x: 0, y: 0 },
     viewport: page?.viewport,
@@ -49,28 +56,32 @@ export function stateOf(event: SessionEvent): PageState {
 /** What of every page of a session showed a value of a person, or a personal field with something in it. */
 export function sightingsOf(events: readonly SessionEvent[], fields: Fields, texts: TextRedactor): Sightings {
   const located: Sighting[] = [];
+  const listings: Listing[] = [];
   const unlocated: Unlocated[] = [];
   let visit = 0;
   let last: PageState | undefined;
   for (const [at, event] of events.entries()) {
-    const state = stateOf(event);
+    const state = stateOf(event, at);
     if (state.url !== last?.url) visit = at;
     last = state;
-    const shown = [targetOf(event, fields, texts), ...elementsOf(event, fields, texts)].filter(
-      (each) => each !== undefined,
-    );
+    const others = elementsOf(event, fields, texts);
+    if (others.length > 0) {
+      const personal = new Set(others.filter(isPersonal).map((each) => each.element));
+      listings.push({ state, elements: new Map(others.map(({ element }) => [element, personal.has(element)])) });
+    }
+    const shown = [targetOf(event, fields, texts), ...others].filter((each) => each !== undefined);
     for (const each of shown) {
       const values = new Set(each.values);
       if (each.box === undefined) {
         // What is typed can be seen from then on, what stands in a page from when it was come to.
         for (const value of values) unlocated.push({ url: state.url, value, from: each.typed ? at : visit });
-      } else if ((values.size > 0 || each.hidden) && !isInsideOut(each, each.box, shown)) {
-        located.push({ at, state, box: each.box, element: each.element, values });
+      } else if (isPersonal(each) && !isInsideOut(each, each.box, shown)) {
+        located.push({ state, box: each.box, element: each.element, values });
       }
     }
     for (const value of ancestorsShow(event, texts)) unlocated.push({ url: state.url, value, from: visit });
   }
-  return { located, unlocated };
+  return { located, listings, unlocated };
 }
 
 interface Shown {
@@ -81,6 +92,10 @@ interface Shown {
   /** A personal field whose value is masked: how long it is can still be seen. */
   readonly hidden: boolean;
   readonly typed: boolean;
+}
+
+function isPersonal({ values, hidden }: Shown): boolean {
+  return values.length > 0 || hidden;
 }
 
 function targetOf(event: SessionEvent, fields: Fields, texts: TextRedactor): Shown | undefined {

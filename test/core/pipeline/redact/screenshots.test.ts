@@ -148,6 +148,41 @@ describe("a screenshot is painted over", () => {
     expect([isBlack(140, 210), isBlack(140, 60)]).toEqual([true, true]);
   });
 
+  test("only where it goes along with the page, once another event tells that it is out of view", async () => {
+    const blobs = new Blobs();
+    const blob = blobs.add(await picture(640, 360).png().toBuffer());
+    const others: PageElement[] = [{ tag: "p", text: "Nothing", attributes: [] }];
+    const seen = sessionEvent(1, { page: page(), target: shows(EMAIL, EMAIL_BOX) });
+    const scrolled = page({ scroll: { x: 0, y: 150 } });
+    const now = sessionEvent(2, { page: scrolled, elements: others, screenshots: [shot(blob, "after")] });
+    const { isBlack } = await paint([seen, now], blobs);
+    expect([isBlack(140, 210), isBlack(140, 60)]).toEqual([false, true]);
+  });
+
+  test("not where a field is that is known to be empty still, and where one is of which nothing is known yet", async () => {
+    const blobs = new Blobs();
+    const blob = blobs.add(await picture(640, 360).png().toBuffer());
+    const field = (value: string): PageElement => ({
+      tag: "input",
+      value,
+      attributes: [
+        { name: "id", value: "mail" },
+        { name: "type", value: "email" },
+      ],
+      box: EMAIL_BOX,
+    });
+    const later = sessionEvent(3, { page: page(), elements: [field(EMAIL)] });
+    const first = sessionEvent(2, { page: page(), screenshots: [shot(blob, "after")] });
+    const unknown = await paint(
+      [first, sessionEvent(4, { page: page({ url: "http://x.example.com/" }) }), later],
+      blobs,
+    );
+    expect(unknown.isBlack(140, 210)).toBe(true);
+    const told = { ...first, elements: [field("")] };
+    const known = await paint([told, sessionEvent(4, { page: page({ url: "http://x.example.com/" }) }), later], blobs);
+    expect(known.isBlack(140, 210)).toBe(false);
+  });
+
   test("on a picture of the whole page, at the place in the page", async () => {
     const blobs = new Blobs();
     const blob = blobs.add(await picture(640, 1000).png().toBuffer());
