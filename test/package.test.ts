@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rm, symlink } from "node:fs/promises";
+import { cp, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import manifest from "../package.json" with { type: "json" };
+import { STAGES } from "../src/core/pipeline/stages.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -41,6 +42,29 @@ test("what is built runs: the programs, and a store made by them", async () => {
   expect(await node("bin/sluice.js", "keys", "create", "--name", "k", "--scope", "read")).toMatch(/^slk_/);
   expect(await node("bin/sluice.js", "keys", "list", "--json")).toContain('"name":"k"');
 });
+
+test("what is built takes a session through the pipeline", async () => {
+  await node("bin/sluice.js", "migrate", "up");
+  await writeFile(join(dir, "record.mjs"), RECORD);
+  await node("record.mjs");
+  const attempts = (await node("bin/sluice.js", "work", "--once", "--json")).trimEnd().split("\n");
+  expect(JSON.parse(attempts.at(-1) ?? "")).toMatchObject({ type: "summary", done: STAGES.length, dead: 0, lost: 0 });
+});
+
+const RECORD = `
+import { loadConfig, openApp } from "sluice";
+const { values } = await loadConfig({ flags: {}, env: {}, cwd: ".", file: undefined });
+await using app = await openApp(values, { create: false });
+const session = { project: "default", session: "s1" };
+const never = new AbortController().signal;
+await app.store.openStream({ ...session, stream: "main" }, undefined, never);
+await app.store.seal({
+  ...session,
+  streams: [{ stream: "main", lastSeq: 0n }],
+  allowMissingBlobs: false,
+  jobs: [{ ...session, kind: "validate", priority: 3 }],
+}, never);
+`;
 
 test("what is exported is there, with its types", async () => {
   const names = z.array(z.string());

@@ -207,6 +207,15 @@ describe("a campaign", () => {
     expect(await state()).toMatchObject({ state: "done", brought: 24, jobs_done: 120 });
   });
 
+  test("that nobody drives is worked through by sluice work --once", async () => {
+    await sessions(...many);
+    expect((await run([...APPLY, "--window", "5", "--detach"])).code).toBe(0);
+    const worked = await run(["work", "--once", "--json"]);
+    expect(worked.code, worked.stderr).toBe(0);
+    expect(await summary(worked)).toMatchObject({ done: 120, dead: 0 });
+    expect(await state()).toMatchObject({ brought: 24, jobs_done: 120, jobs_open: 0 });
+  });
+
   test("that runs makes another skip, fail or wait, as told", async () => {
     await sessions(...many);
     const child = spawn([...APPLY, "--window", "5", "--rate", "1"]);

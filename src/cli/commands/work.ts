@@ -46,7 +46,8 @@ async function untilStopped(context: Context, options: WorkOptions, stages: stri
   const { worker } = started;
   const stopped = Promise.withResolvers<void>();
   signal.addEventListener("abort", () => stopped.resolve(), { once: true });
-  if (!signal.aborted) await Promise.race([stopped.promise, ...(options.once === true ? [worker.idle] : [])]);
+  const idle = options.once === true ? [started.idle(signal)] : [];
+  if (!signal.aborted) await Promise.race([stopped.promise, ...idle]);
   await worker.drain(AbortSignal.timeout(app.config.graceMs));
   const code = await progress.finish();
   return options.once === true && !signal.aborted ? code : EXIT.done;

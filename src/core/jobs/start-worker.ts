@@ -1,6 +1,7 @@
 import { availableParallelism, hostname } from "node:os";
 import type { App } from "../app.ts";
 import type { Config } from "../config.ts";
+import { AppError } from "../errors.ts";
 import { loadPipeline } from "../pipeline/load.ts";
 import { CampaignDriver } from "./campaign.ts";
 import type { WorkerEvents } from "./events.ts";
@@ -21,6 +22,8 @@ export interface StartedWorker extends AsyncDisposable {
   readonly worker: Worker;
   /** Processes that run stages now. */
   readonly hosts: number;
+  /** Resolves when nothing is left that could be run now, nor any campaign that would bring more. */
+  idle(signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -55,6 +58,7 @@ export async function startWorker(options: WorkerStart): Promise<StartedWorker> 
     get hosts() {
       return pool.size;
     },
+    idle: (signal) => untilIdle(worker, options, signal),
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await worker[Symbol.asyncDispose]();
@@ -63,9 +67,32 @@ export async function startWorker(options: WorkerStart): Promise<StartedWorker> 
   };
 }
 
+async function untilIdle(worker: Worker, { app, events }: WorkerStart, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    // Looked at first: what campaigns have brought by then is among what is waited for.
+    const bringing = await bringsMore(app, signal).catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      events.storeFailed("campaigns", AppError.from(error));
+      return true;
+    });
+    const { idle } = worker;
+    worker.wake();
+    await idle;
+    if (!bringing) return;
+    await app.clock.sleep(LOOK_AGAIN_MS, signal);
+  }
+}
+
+/** Whether a campaign has sessions left and room for them. */
+async function bringsMore({ store }: App, signal: AbortSignal): Promise<boolean> {
+  const running = await store.listCampaigns({ limit: 100, states: ["running"] }, signal);
+  return running.some(({ exhausted, settings, jobs }) => !exhausted && jobs.open < settings.window);
+}
+
 /** What `jobs.concurrency` comes to on this machine: a core is left to ingest. */
 export function concurrencyOf({ jobs }: Config): number {
   return jobs.concurrency === "auto" ? Math.max(1, availableParallelism() - 1) : jobs.concurrency;
 }
 
 const HOST_IDLE_MS = 60_000;
+const LOOK_AGAIN_MS = 100;

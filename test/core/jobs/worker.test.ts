@@ -38,7 +38,8 @@ class Log implements WorkerEvents {
   storeFailed: WorkerEvents["storeFailed"] = (operation, { reason }) =>
     this.lines.push(`failed ${operation} ${reason}`);
   hostFailed: WorkerEvents["hostFailed"] = ({ reason }) => this.lines.push(`no host ${reason}`);
-  swept: WorkerEvents["swept"] = ({ rescued, dead }) => this.lines.push(`swept ${rescued} ${dead}`);
+  swept: WorkerEvents["swept"] = ({ rescued, dead, pruned }) =>
+    this.lines.push(pruned > 0 ? `pruned ${pruned}` : `swept ${rescued} ${dead}`);
 }
 
 function start(run: StageRunner["run"], more: Partial<WorkerOptions> = {}): Worker {
@@ -236,6 +237,17 @@ describe("a job", () => {
     await passing(() => expect(log.lines.at(-1)).toBe("discard validate s1 ARTIFACT_NOT_FOUND"));
     expect(await onlyJob()).toMatchObject({ state: "dead", attempts: 3 });
   });
+});
+
+test("finished jobs are deleted after a while, dead ones stay", async () => {
+  for (const session of ["s1", "s2"]) await place.session(session);
+  start(async ({ session }) => {
+    if (session === "s2") throw new AppError("data_loss", "It is damaged.", { reason: "BLOB_CORRUPT" });
+    return { artifact: undefined, next: undefined };
+  });
+  await eventually(async () => expect(log.lines).toHaveLength(2));
+  await passing(() => expect(log.lines).toContain("pruned 1"), 3_600_000);
+  expect(await jobs()).toMatchObject([{ session: "s2", state: "dead" }]);
 });
 
 describe("a worker that stops", () => {
