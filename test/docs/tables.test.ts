@@ -4,6 +4,7 @@ import { describeConfig, loadConfig } from "../../src/core/config.ts";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
 import { Metrics } from "../../src/core/metrics.ts";
 import { reduce } from "../../src/core/pipeline/reduce.ts";
+import { score } from "../../src/core/pipeline/score.ts";
 import { formatBytes } from "../../src/core/quantity.ts";
 import { codesOf, DOCUMENTS, ROOT, readDocument, rowsOf } from "./markdown.ts";
 
@@ -48,12 +49,14 @@ describe("the tables of the documents", () => {
   });
 
   test("name every parameter of a stage with its default, in the order of its schema", () => {
-    const rows = rowsOf(pipeline, "reduce parameter").map(([name, standard]) => [
-      codesOf(name)[0],
-      codesOf(standard)[0],
-    ]);
-    const defaults = Object.entries(reduce.params.parse({})).map(([name, value]) => [name, String(value)]);
-    expect(rows).toEqual(defaults);
+    const rows = (heading: string) =>
+      rowsOf(pipeline, heading).map(([name, standard]) => [codesOf(name)[0], codesOf(standard)[0]]);
+    const defaults = (values: object) => Object.entries(values).map(([name, value]) => [name, String(value)]);
+    expect(rows("reduce parameter")).toEqual(defaults(reduce.params.parse({})));
+    const { weights, points, ...others } = score.params.parse({});
+    expect(rows("weight")).toEqual(defaults(weights));
+    expect(rows("check")).toEqual(defaults(points));
+    expect(rows("score parameter")).toEqual(defaults(others));
   });
 
   test("name every reason an error can have, every code a stage gives, and no other", () => {

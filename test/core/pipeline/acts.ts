@@ -111,13 +111,13 @@ export function reduceEvents(
 }
 
 /** A session in which `redact` found nothing. */
-function redacted(session: SessionFacts, events: readonly SessionEvent[]): RedactOutput {
+export function redacted(session: SessionFacts, events: readonly SessionEvent[]): RedactOutput {
   const screenshots = { painted: 0, clean: 0, withheld: [], boxes: 0 };
   return { session, events, report: { values: {}, places: [], screenshots } };
 }
 
 /** Stages that are given this touch nothing but their inputs. */
-const NO_IO: StageIo = {
+export const NO_IO: StageIo = {
   readBlob: () => Promise.reject(new Error("This stage reads no blob.")),
   writeDerived: () => Promise.reject(new Error("This stage writes no blob.")),
   signal: never,

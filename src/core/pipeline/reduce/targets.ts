@@ -24,7 +24,7 @@ export function rankTargets(targets: readonly Target[]): ActionTarget[] {
   const box = targets[0]?.box;
   if (box !== undefined) add({ kind: "box", value: boxValue(box) });
   return [...found.values()].toSorted(
-    (a, b) => worth(b) - worth(a) || TARGET_KINDS.indexOf(a.kind) - TARGET_KINDS.indexOf(b.kind),
+    (a, b) => targetWorth(b) - targetWorth(a) || TARGET_KINDS.indexOf(a.kind) - TARGET_KINDS.indexOf(b.kind),
   );
 }
 
@@ -70,7 +70,8 @@ function boxValue({ x, y, width, height }: Box): string {
   return [x, y, width, height].join(",");
 }
 
-function worth(target: ActionTarget): number {
+/** From 0 to 1: how likely it is to find just this element again. */
+export function targetWorth(target: ActionTarget): number {
   return Math.min(target.reliability ?? DERIVED, limit(target));
 }
 
@@ -100,7 +101,7 @@ function limit({ kind, value }: ActionTarget): number {
 }
 
 /** Ids that a framework makes up anew each time: UUIDs, counters, React's :r1:. */
-function isGenerated(id: string): boolean {
+export function isGenerated(id: string): boolean {
   return /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}|\d{5}|:r\w+:/i.test(id);
 }
 
