@@ -7,6 +7,7 @@ import { formatBytes, formatDuration, parseBytes, parseDuration } from "./quanti
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
+const SHORTEST_LEASE_MS = 1_000;
 const WORKERS = "is neither auto nor a whole number from 0 to 1000";
 /** Node's timers fire at once when asked for more than 2^31 - 1 ms, so no time is longer than 24 days. */
 const LONGEST_MS = 24 * 86_400_000;
@@ -105,6 +106,12 @@ export const configSchema = z
     if (tls.clientCa !== undefined && tls.cert === undefined) issue(["tls", "clientCa"], "needs tls.cert and tls.key");
     if (limits.eventBytes > limits.messageBytes) {
       issue(["limits", "eventBytes"], `is more than limits.message_bytes, ${formatBytes(limits.messageBytes)}`);
+    }
+    if (config.jobs.leaseMs < SHORTEST_LEASE_MS) {
+      issue(
+        ["jobs", "leaseMs"],
+        `is shorter than ${formatDuration(SHORTEST_LEASE_MS)}: a busy machine would lose jobs it runs`,
+      );
     }
     if (limits.messageBytes > config.memoryBudget) {
       issue(["limits", "messageBytes"], `is more than memory_budget, ${formatBytes(config.memoryBudget)}`);

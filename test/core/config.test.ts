@@ -158,6 +158,8 @@ describe("problems", () => {
     ["needs tls.key beside it", { "tls.cert": "c.pem" }],
     ["needs tls.client_ca", { "tls.client_cert": "require" }],
     ["is more than limits.message_bytes, 4MiB", { "limits.event_bytes": "5MiB" }],
+    ["is shorter than 1s", { "jobs.lease": "900ms" }],
+    ["is neither auto nor a whole number from 0 to 1000", { "jobs.concurrency": "many" }],
     ["is more than memory_budget, 8MiB", { memory_budget: "8MiB", "limits.message_bytes": "9MiB" }],
     ["is not an address", { listen: "127.0.0.1:70000" }],
     ["is not a time", { grace: "25d" }],
