@@ -114,7 +114,8 @@ async function killAndStall({ victims, random, feeder, said }: Scene, options: J
   return stalls;
 }
 
-const PATIENCE_MS = 3_000;
+/** A busy machine takes seconds to start what was killed. */
+const PATIENCE_MS = 10_000;
 
 /** Waits until so many are there, for at most so long. */
 async function within(list: readonly unknown[], count: number, ms: number): Promise<void> {

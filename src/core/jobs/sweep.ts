@@ -62,6 +62,9 @@ async function prune({ store, clock, keepMs, deadlineMs }: SweeperOptions, signa
 /** What one commit may hold up. */
 const GROUP = 500;
 const PRUNE_EVERY_MS = 600_000;
-/** A job that took so many workers with it is suspected of it. */
-const MAX_LOST = 10;
+/**
+ * A job that took so many workers with it is suspected of it. Stages run in other processes, so it
+ * takes a machine to fall; where workers were killed every two seconds, innocent jobs were lost ten times.
+ */
+const MAX_LOST = 25;
 const NEVER = new AbortController().signal;
