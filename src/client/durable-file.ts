@@ -1,4 +1,5 @@
 import { type FileHandle, mkdir, open, rename, stat } from "node:fs/promises";
+import { constants } from "node:os";
 import { dirname } from "node:path";
 import { ClientError } from "./errors.ts";
 
@@ -60,7 +61,7 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array, position: nu
 /** A failure of the disk under the spool. */
 export function diskError(error: unknown, what: string): ClientError {
   if (error instanceof ClientError) return error;
-  const full = errorCode(error) === "ENOSPC" || errorCode(error) === "EDQUOT";
+  const full = errorCode(error) === "ENOSPC" || isOverQuota(error);
   return full
     ? new ClientError("resource_exhausted", `The disk is full: ${what}. Make room and push again.`, {
         reason: "DISK_FULL",
@@ -68,6 +69,11 @@ export function diskError(error: unknown, what: string): ClientError {
         cause: error,
       })
     : new ClientError("internal", `The spool's disk failed: ${what}.`, { reason: "SPOOL_IO", cause: error });
+}
+
+/** EDQUOT, for which Node has no name. */
+function isOverQuota(error: unknown): boolean {
+  return error instanceof Error && "errno" in error && error.errno === -constants.errno.EDQUOT;
 }
 
 export function errorCode(error: unknown): string | undefined {

@@ -1,7 +1,8 @@
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { Collector } from "../../src/client/index.ts";
@@ -51,6 +52,25 @@ test("a full disk refuses pushes, keeps what was taken, and takes more when ther
     expect(daemon.stream("s1").events.map((event) => Buffer.from(event))).toEqual(expected);
   } finally {
     await run("umount", [directory]);
+    await rm(directory, { recursive: true });
+  }
+});
+
+test("a disk over its quota refuses pushes as a full one does", async (context) => {
+  if (spawnSync("strace", ["-o", "/dev/null", "true"]).status !== 0) {
+    return context.skip("strace is not installed or may not trace");
+  }
+  const directory = await mkdtemp(join(tmpdir(), "sluice-quota-"));
+  try {
+    const faults = ["-e", "trace=pwrite64", "-e", "inject=pwrite64:error=EDQUOT:when=20+"];
+    const pusher = fileURLToPath(new URL("./pusher.ts", import.meta.url));
+    const args = ["-f", "-o", "/dev/null", ...faults, process.execPath, pusher, directory, "http://127.0.0.1:1"];
+    const { status, stdout, stderr } = spawnSync("strace", args, { encoding: "utf8" });
+    expect(status).toBe(1);
+    expect(stderr).toContain("reason: 'DISK_FULL'");
+    expect(stderr).toContain("errno: -122");
+    expect(stdout).toMatch(/^1 1$/m);
+  } finally {
     await rm(directory, { recursive: true });
   }
 });

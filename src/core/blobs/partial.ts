@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, stat, unlink } from "node:fs/promises";
+import { constants } from "node:os";
 
 const READ_BYTES = 256 * 1024;
 
@@ -108,9 +109,11 @@ export class Partial {
   }
 }
 
-/** The system's name of an error, such as ENOENT. */
+/** The system's name of an error, such as ENOENT; of EDQUOT and the like too, for which Node has none. */
 export function errno(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+  if (!(error instanceof Error && "code" in error)) return undefined;
+  if (!("errno" in error) || String(error.code).startsWith("E")) return error.code;
+  return Object.entries(constants.errno).find(([, number]) => number === -Number(error.errno))?.[0];
 }
 
 export async function removeIfPresent(path: string): Promise<void> {
