@@ -11,6 +11,8 @@ export interface BodyOptions {
   readonly messageBytes: number;
   readonly signal: AbortSignal;
   readonly watch: CallWatch;
+  /** What reads the messages keeps them and gives them back itself; else it copies them out. */
+  readonly kept: boolean;
 }
 
 /**
@@ -42,9 +44,9 @@ export async function* readEnvelopes(
     options.watch.begunAt = undefined;
     await options.account.admit(compressed ? options.messageBytes : length + OVERHEAD, options.signal);
     yield message;
-    // By now its content has been copied out. What has read it may hold on to the view until the
-    // next message comes, which on a quiet stream is long.
-    message.buffer.transfer(0);
+    // What has read it may hold on to the view until the next message comes, which on a quiet stream
+    // is long.
+    if (!options.kept) message.buffer.transfer(0);
     options.account.arrived();
   }
 }

@@ -1,6 +1,6 @@
 import { Code, ConnectError, type HandlerContext, type Interceptor, type StreamResponse } from "@connectrpc/connect";
 import type { Logger } from "../core/log.ts";
-import { callKey } from "./call.ts";
+import { type Call, callKey } from "./call.ts";
 import { toConnectError } from "./connect-errors.ts";
 
 /**
@@ -10,13 +10,7 @@ import { toConnectError } from "./connect-errors.ts";
 export function translateErrors(logger: Logger): Interceptor {
   return (next) => async (request) => {
     const call = request.contextValues.get(callKey);
-    const failed = (error: unknown) => {
-      const translated = toConnectError(error);
-      if (translated.code === Code.Internal)
-        logger.error({ err: translated.cause, method: request.method.name }, "a call failed");
-      if (call !== undefined) call.outcome = codeName(translated.code);
-      return translated;
-    };
+    const failed = (error: unknown) => translated(error, { call, method: request.method.name, logger });
     try {
       const response = await next(request);
       if (!response.stream) {
@@ -33,6 +27,20 @@ export function translateErrors(logger: Logger): Interceptor {
       throw failed(error);
     }
   };
+}
+
+/** What a caller sees of what a handler threw, which is noted as how the call ended. */
+export function translated(error: unknown, { call, method, logger }: Failing): ConnectError {
+  const failure = toConnectError(error);
+  if (failure.code === Code.Internal) logger.error({ err: failure.cause, method }, "a call failed");
+  if (call !== undefined) call.outcome = codeName(failure.code);
+  return failure;
+}
+
+interface Failing {
+  readonly call: Call | undefined;
+  readonly method: string;
+  readonly logger: Logger;
 }
 
 /**

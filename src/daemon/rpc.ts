@@ -1,7 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type Http2Session } from "node:http2";
-import { Code, ConnectError, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import {
+  Code,
+  ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  createContextValues,
+  type HandlerContext,
+} from "@connectrpc/connect";
+import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { parseContentType } from "@connectrpc/connect/protocol-grpc";
 import {
   compressionBrotli,
   compressionGzip,
@@ -12,13 +20,17 @@ import type { Config } from "../core/config.ts";
 import type { AppError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { UploadRequest } from "../wire/gen/sluice/opaque/v1/opaque_pb.ts";
+import type { UploadResponse } from "../wire/gen/sluice/v1/ingest_pb.ts";
+import { opaqueUpload } from "../wire/opaque.ts";
 import { readEnvelopes, readWhole } from "./body.ts";
 import { Account, type Memory } from "./budget.ts";
-import { type Call, callKey } from "./call.ts";
+import { type Call, callKey, callOf } from "./call.ts";
 import { toConnectError } from "./connect-errors.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Gate } from "./gate.ts";
-import { noteEarlyFailure, translateErrors } from "./interceptors.ts";
+import { grpcStream, type Handler } from "./grpc-stream.ts";
+import { noteEarlyFailure, translated, translateErrors } from "./interceptors.ts";
 import { strictJson } from "./strict-json.ts";
 import type { Windows } from "./windows.ts";
 
@@ -32,8 +44,16 @@ export interface RpcOptions {
   readonly logger: Logger;
   /** Aborts when the daemon stops. Our own services look to it; the standard streams are ended by it here. */
   readonly shutdown: AbortSignal;
-  /** The methods as they are, for JSON; and those with opaque events, for the binary encodings. */
-  readonly routes: { readonly json: (router: ConnectRouter) => void; readonly binary: (router: ConnectRouter) => void };
+  readonly routes: Routes;
+}
+
+export interface Routes {
+  /** The methods as they are. */
+  readonly json: (router: ConnectRouter) => void;
+  /** Those with opaque events. */
+  readonly binary: (router: ConnectRouter) => void;
+  /** One of these again, for the callers that are many and stay: those of gRPC. */
+  readonly upload: (requests: AsyncIterable<UploadRequest>, context: HandlerContext) => AsyncIterable<UploadResponse>;
 }
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -44,45 +64,62 @@ export class RpcHandler {
   readonly #options: RpcOptions;
   readonly #json: ReadonlyMap<string, UniversalHandler>;
   readonly #binary: ReadonlyMap<string, UniversalHandler>;
+  readonly #upload: Handler;
 
   constructor(options: RpcOptions) {
     this.#options = options;
     this.#json = this.#handlers(options.routes.json);
     this.#binary = this.#handlers(options.routes.binary);
+    this.#upload = this.#grpcUpload(options.routes.upload);
   }
 
   #handlers(routes: (router: ConnectRouter) => void): ReadonlyMap<string, UniversalHandler> {
-    const { config, gate, logger } = this.#options;
+    const { config, logger } = this.#options;
     const router = createConnectRouter({
       readMaxBytes: config.limits.messageBytes,
       maxTimeoutMs: MAX_TIMEOUT_MS,
-      acceptCompression: [compressionGzip, compressionBrotli],
+      acceptCompression: COMPRESSION,
       jsonOptions: strictJson(config.limits.depth),
       interceptors: [translateErrors(logger)],
-      requestGate: (context) => {
-        noteEarlyFailure(context);
-        return gate.enter(context);
-      },
+      requestGate: (context) => this.#enter(context),
     });
     routes(router);
     return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   }
 
+  #grpcUpload(upload: Routes["upload"]): Handler {
+    const { config, logger } = this.#options;
+    return grpcStream(opaqueUpload, upload, {
+      messageBytes: config.limits.messageBytes,
+      maxTimeoutMs: MAX_TIMEOUT_MS,
+      acceptCompression: COMPRESSION,
+      enter: (context) => this.#enter(context),
+      ended: (context, failure) => {
+        const call = callOf(context);
+        if (failure !== undefined) return translated(failure.error, { call, method: context.method.name, logger });
+        call.outcome = "ok";
+        return undefined;
+      },
+    });
+  }
+
+  #enter(context: HandlerContext): Promise<void> {
+    noteEarlyFailure(context);
+    return this.#options.gate.enter(context);
+  }
+
   handle(request: NodeRequest, response: NodeResponse): boolean {
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
     const contentType = request.headers["content-type"] ?? "";
-    const handler = (isJson(contentType) ? this.#json : this.#binary).get(path);
+    const handlers = isJson(contentType) ? this.#json : this.#binary;
+    const handler = handlers.get(path);
     if (handler === undefined) return false;
-    void this.#serve(handler, request, response, contentType);
+    const own = path === UPLOAD && isBinaryGrpc(request, contentType);
+    void this.#serve(own ? this.#upload : handler, request, response, contentType);
     return true;
   }
 
-  async #serve(
-    handler: UniversalHandler,
-    request: NodeRequest,
-    response: NodeResponse,
-    contentType: string,
-  ): Promise<void> {
+  async #serve(handler: Handler, request: NodeRequest, response: NodeResponse, contentType: string): Promise<void> {
     const { memory, config, deadlines, windows, metrics, shutdown } = this.#options;
     const begun = performance.now();
     using account = new Account(memory, config.limits.messageBytes * 2, (seconds) => metrics.creditWaited(seconds));
@@ -110,12 +147,11 @@ export class RpcHandler {
     const end = (): void => stopped.abort(toConnectError(shutdown.reason));
     if (!handler.service.typeName.startsWith("sluice.")) shutdown.addEventListener("abort", end);
     try {
-      const values = createContextValues().set(callKey, call);
-      const plain = universalRequestFromNodeRequest(request, response, null, values);
-      const options = { account, messageBytes: config.limits.messageBytes, signal: stopped.signal, watch };
+      const kept = handler === this.#upload;
+      const options = { account, messageBytes: config.limits.messageBytes, signal: stopped.signal, watch, kept };
       const read = isStreaming(contentType) ? readEnvelopes : readWhole;
-      const body = plain.method === "POST" ? read(request, options) : nothing();
-      const answer = await handler({ ...plain, body, signal: AbortSignal.any([plain.signal, stopped.signal]) });
+      const body = request.method === "POST" ? read(request, options) : nothing();
+      const answer = await handler(universalOf(request, response, call, body, stopped));
       if (handler.method.methodKind === "unary") watch.answeringSince = performance.now();
       // What connect-node waits for never comes: no response of Node emits "end".
       const written = universalResponseToNodeResponse(answer, response);
@@ -146,8 +182,29 @@ export class RpcHandler {
   }
 }
 
+/** The request as handlers take it: theirs is the body, and `stopped` ends it. */
+function universalOf(
+  request: NodeRequest,
+  response: NodeResponse,
+  call: Call,
+  body: AsyncIterable<Uint8Array>,
+  stopped: AbortController,
+): UniversalServerRequest {
+  const values = createContextValues().set(callKey, call);
+  const { signal, ...plain } = universalRequestFromNodeRequest(request, response, null, values);
+  signal.addEventListener("abort", () => stopped.abort(signal.reason), { once: true });
+  return { ...plain, body, signal: stopped.signal };
+}
+
 /** Longest timeout a caller may ask for: a stream may stay open for a day. */
 const MAX_TIMEOUT_MS = 24 * 3600 * 1000;
+
+const UPLOAD = `/${opaqueUpload.parent.typeName}/${opaqueUpload.name}`;
+const COMPRESSION = [compressionGzip, compressionBrotli];
+
+function isBinaryGrpc(request: NodeRequest, contentType: string): boolean {
+  return "stream" in request && request.method === "POST" && parseContentType(contentType)?.binary === true;
+}
 
 function isJson(contentType: string): boolean {
   return /^application\/(json|connect\+json|grpc\+json|grpc-web\+json)\b/i.test(contentType);

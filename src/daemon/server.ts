@@ -97,7 +97,11 @@ export class Server implements AsyncDisposable {
       metrics,
       logger,
       shutdown: shutdown.signal,
-      routes: { json: jsonRoutes(handlers), binary: binaryRoutes(handlers) },
+      routes: {
+        json: jsonRoutes(handlers),
+        binary: binaryRoutes(handlers),
+        upload: (requests, context) => handlers.ingest.upload(requests, context),
+      },
     });
     const pages = createPages({
       health,

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { within } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
+import { giveBack } from "../core/give-back.ts";
 import type { Ingest } from "../core/session/ingest.ts";
 import type { StreamRef } from "../core/store/store.ts";
 import type { UploadRequest } from "../wire/gen/sluice/opaque/v1/opaque_pb.ts";
@@ -288,17 +289,14 @@ const STORE_SLOW = new AppError(
 );
 
 /**
- * Gives the bytes of a frame back. The layers that read the call hold on to its last message until
- * the next one comes: a thousand quiet streams would keep a thousand batches. Small buffers may be
- * slices of a pool and are left alone.
+ * Gives the bytes of a frame back, which lie in one buffer. The layers that read the call hold on to
+ * its last message until the next one comes: a thousand quiet streams would keep a thousand batches.
  */
 function release(frame: Frame): void {
-  const bytes =
-    frame.case === "events" ? frame.value.events[0] : frame.case === "blobChunk" ? frame.value.data : undefined;
-  if (bytes !== undefined && bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength > Buffer.poolSize) {
-    bytes.buffer.transfer(0);
-  }
-  if (frame.case === "events") frame.value.events.length = 0;
+  if (frame.case === "blobChunk") giveBack(frame.value.data);
+  if (frame.case !== "events") return;
+  giveBack(frame.value.events[0]);
+  frame.value.events.length = 0;
 }
 
 const NOT_OPENED = new AppError("deadline_exceeded", "The first frame, Open, did not come in time.", {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Database, Statement } from "better-sqlite3";
 import { AppError } from "../../errors.ts";
+import { giveBack } from "../../give-back.ts";
 import type { Limits } from "../../limits.ts";
 import { prepare } from "../../session/batch.ts";
 import { eventsOf, type Frame, frameOf, pack, unpack } from "../../session/segment.ts";
@@ -25,7 +26,7 @@ export class Appender {
   readonly #cache: SessionCache;
   readonly #limits: Limits;
   readonly #now: () => number;
-  readonly #spent = new Set<Frame>();
+  readonly #spent = new Set<Uint8Array>();
   readonly #insertSegment: Statement;
   readonly #insertQuarantined: Statement;
   readonly #insertBlobRef: Statement;
@@ -71,9 +72,9 @@ export class Appender {
     }
   }
 
-  /** Gives the frames of a group back at once: the collector sees a quarter of a megabyte as a small object. */
+  /** Gives the frames of a group back, and what they were packed into. */
   release(): void {
-    for (const frame of this.#spent) frame.buffer.transfer(0);
+    for (const bytes of this.#spent) giveBack(bytes);
     this.#spent.clear();
   }
 
@@ -125,6 +126,7 @@ export class Appender {
   #write(stream: StreamEntry, frame: Frame, fresh: readonly Uint8Array[], problems: readonly Problem[]): void {
     const first = stream.durableSeq + 1;
     const { encoding, payload } = pack(frame);
+    this.#spent.add(payload);
     const sha256 = createHash("sha256").update(payload).digest();
     this.#insertSegment.run(
       stream.key,

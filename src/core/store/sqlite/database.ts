@@ -36,7 +36,9 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
     database.pragma(`synchronous = ${options.synchronous}`);
     database.pragma("wal_autocheckpoint = 512");
     database.pragma(`journal_size_limit = ${WAL_LIMIT}`);
-    database.pragma("cache_size = -16384");
+    // 8 MiB hold a group of batches and the tops of the trees; what else it reads, the system caches.
+    // With 16 the writer is no faster, on an empty store nor on one of two million events.
+    database.pragma("cache_size = -8192");
     return database;
   });
 }
