@@ -1,4 +1,5 @@
 import { type App, openApp, ownStore } from "../core/app.ts";
+import { Sweeper } from "../core/blobs/sweeper.ts";
 import type { Config } from "../core/config.ts";
 import { isLoopback } from "../core/config-check.ts";
 import { AppError } from "../core/errors.ts";
@@ -80,6 +81,7 @@ export class Server implements AsyncDisposable {
     const deadlines = opened.use(
       new Deadlines({ messageMs: limits.messageDeadlineMs, idleMs: limits.streamIdleMs, answerMs: limits.ackStallMs }),
     );
+    opened.use(new Sweeper({ stores: [app.blobs, app.derived], clock: app.clock, logger }));
     const jobs = opened.use(await startJobs(app, { metrics, logger }));
     const onSealed = () => jobs?.worker.wake();
     const handlers = createHandlers(app, { metrics, health, memory, shutdown: shutdown.signal, onSealed });

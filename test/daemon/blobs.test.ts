@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
+import { readdir, utimes } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { IngestService } from "../../src/wire/gen/sluice/v1/ingest_pb.ts";
 import { Conversation } from "./conversation.ts";
-import { TestDaemon } from "./daemon.ts";
+import { eventually, TestDaemon } from "./daemon.ts";
 
 let daemon: TestDaemon;
 beforeAll(async () => {
@@ -41,4 +43,15 @@ test("a new blob that many sessions send at once is counted as stored once, and 
   const chunk = newBlob();
   await Promise.all(Array.from({ length: 5 }, () => putBlob({ chunk })));
   expect(await settled()).toEqual({ stored: 21, duplicate: 64 });
+});
+
+test("a daemon that starts removes what arrived of a blob and was given up", async () => {
+  const { putBlob } = daemon.link().client(IngestService);
+  const [old, young] = [newBlob(), newBlob()];
+  for (const blob of [old, young]) await putBlob({ chunk: { ...blob, data: blob.data.subarray(0, 500) } });
+  const partials = join(daemon.directory, "blobs", "default", "partial");
+  await utimes(join(partials, old.blobId), new Date(0), new Date(0));
+  await daemon.process.kill();
+  await daemon.restart();
+  await eventually(async () => expect(await readdir(partials)).toEqual([young.blobId]));
 });

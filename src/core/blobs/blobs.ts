@@ -30,6 +30,12 @@ export interface BlobStore extends AsyncDisposable {
    */
   read(project: string, id: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
 
+  /**
+   * Removes what has arrived of blobs that got nothing since `beforeMs` (epoch milliseconds), and
+   * returns how many; never what is arriving. Their senders begin again at 0.
+   */
+  sweep(beforeMs: number, signal: AbortSignal): Promise<number>;
+
   /** Resolves if blobs can be written. For health checks. */
   ping(signal: AbortSignal): Promise<void>;
 }

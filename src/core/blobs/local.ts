@@ -9,6 +9,7 @@ import { Arriving } from "./arriving.ts";
 import type { BlobProgress, BlobStore, BlobWrite } from "./blobs.ts";
 import { Directories } from "./directories.ts";
 import { blobNotFound, closed, corrupt, invalid, mismatch, translated, unusable, wrongOffset } from "./failures.ts";
+import { leftovers, untouchedSince } from "./leftovers.ts";
 import { errno, Partial, removeIfPresent } from "./partial.ts";
 import { Turns } from "./turns.ts";
 
@@ -126,6 +127,17 @@ export class LocalBlobStore implements BlobStore {
     });
   }
 
+  async sweep(beforeMs: number, signal: AbortSignal): Promise<number> {
+    return await translated(signal, async () => {
+      let removed = 0;
+      for await (const { project, id, path } of leftovers(this.#dir, beforeMs)) {
+        const place = placeOf(this.#dir, project, id);
+        if (await this.#alone(place, signal, () => this.#removeLeftover(place, path, beforeMs))) removed += 1;
+      }
+      return removed;
+    });
+  }
+
   /** What is being written is finished first. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
@@ -223,6 +235,14 @@ export class LocalBlobStore implements BlobStore {
     }
     // Another process that put it there may not have lived to do this.
     await this.#directories.sync(place.dir);
+  }
+
+  /** Whether it was given up indeed: a chunk may have come since it was found. */
+  async #removeLeftover(place: Place, path: string, beforeMs: number): Promise<boolean> {
+    if (this.#arriving.get(place.path)?.open === true || !(await untouchedSince(path, beforeMs))) return false;
+    if (path === place.partial) this.#arriving.forget(place.path);
+    await removeIfPresent(path);
+    return true;
   }
 
   /** Somebody removed files beneath: nothing remembered about them holds. */
