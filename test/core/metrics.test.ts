@@ -39,6 +39,22 @@ describe("metrics", () => {
     expect(all.get("sluice_connections_opened_total")).toBe(1);
   });
 
+  test("a ledger that can't be read has no series, and takes no other with it", async () => {
+    using metrics = new Metrics({ version: "1" });
+    const counts = { scheduled: 0, available: 7, running: 0, done: 0, dead: 1, cancelled: 0 };
+    const kind = { kind: "redact", paused: false, maxRunning: undefined, counts, oldestAvailableMs: 1_500 };
+    metrics.jobs.track({ stats: async () => [kind], hosts: () => 2 });
+    metrics.jobs.ran("redact", "lost", 0.2);
+    const well = await read(metrics);
+    expect(well.get('sluice_jobs{kind="redact",state="dead"}')).toBe(1);
+    expect(well.get('sluice_jobs_oldest_available_seconds{kind="redact"}')).toBe(1.5);
+    expect(well.get('sluice_job_runs_total{kind="redact",outcome="lost"}')).toBe(1);
+    metrics.jobs.track({ stats: () => Promise.reject(new Error("away")), hosts: () => 2 });
+    const away = await read(metrics);
+    expect([...away.keys()].filter((name) => name.startsWith("sluice_jobs"))).toEqual([]);
+    expect(away.get("sluice_stage_hosts")).toBe(2);
+  });
+
   test("the budget is read when it is asked for", async () => {
     using metrics = new Metrics({ version: "1" });
     let usedBytes = 5;

@@ -20,13 +20,23 @@ export class JobMetrics {
       help: "Jobs in the ledger, of all processes, by kind and state.",
       labelNames: ["kind", "state"],
       registers,
-      collect: async () => await this.#collect(),
+      collect: async () => {
+        const stats = await this.#readStats();
+        this.#jobs.reset();
+        for (const { kind, counts } of stats)
+          for (const state of JOB_STATES) this.#jobs.set({ kind, state }, counts[state]);
+      },
     });
     this.#oldest = new Gauge({
       name: "sluice_jobs_oldest_available_seconds",
       help: "How long the oldest job that waits for a worker has waited; 0 when none does.",
       labelNames: ["kind"],
       registers,
+      collect: async () => {
+        const stats = await this.#readStats();
+        this.#oldest.reset();
+        for (const { kind, oldestAvailableMs = 0 } of stats) this.#oldest.set({ kind }, oldestAvailableMs / 1000);
+      },
     });
     this.#runs = new Counter({
       name: "sluice_job_runs_total",
@@ -54,7 +64,8 @@ export class JobMetrics {
    * series.
    */
   track(sources: { readonly stats: () => Promise<readonly KindStats[]>; readonly hosts: () => number }): void {
-    this.#readStats = cached(sources.stats);
+    // Both gauges are collected at once, from one reading.
+    this.#readStats = cached(() => sources.stats().catch(() => []));
     this.#countHosts = sources.hosts;
   }
 
@@ -62,21 +73,11 @@ export class JobMetrics {
     this.#runs.inc({ kind, outcome });
     this.#seconds.observe({ kind }, seconds);
   }
-
-  async #collect(): Promise<void> {
-    const stats = await this.#readStats().catch(() => []);
-    this.#jobs.reset();
-    this.#oldest.reset();
-    for (const { kind, counts, oldestAvailableMs } of stats) {
-      for (const state of JOB_STATES) this.#jobs.set({ kind, state }, counts[state]);
-      this.#oldest.set({ kind }, (oldestAvailableMs ?? 0) / 1000);
-    }
-  }
 }
 
 const CACHE_MS = 5_000;
 
-/** The latest result, or its failure, for a while. */
+/** The latest result, for a while. */
 function cached<T>(read: () => Promise<T>): () => Promise<T> {
   let known: { readonly at: number; readonly result: Promise<T> } | undefined;
   return () => {
