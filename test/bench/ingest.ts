@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { figure, type Report, until } from "./figures.ts";
 import { blobLimit, fillStore, fresh, fsyncMs, packLimit } from "./limits.ts";
 import type { Load, LoadResult } from "./load.ts";
+import type { PacedLoad, PacedResult } from "./paced.ts";
 
 const BATCH = 50;
 const MIB = 1024 * 1024;
@@ -52,6 +53,7 @@ export async function ingest(runs: number, note: (line: string) => void): Promis
       at_5m_vs_empty: figure(ratio("real_16_full", ["real_16_empty"]), "ratio"),
       loop_delay_p99_ms: figure(values("loop_delay_p99_ms"), "ms"),
       ack_p99_fsyncs: figure(values("ack_p99_fsyncs"), "fsyncs"),
+      limit_ack_p99_fsyncs: figure(values("limit_ack_p99_fsyncs"), "fsyncs"),
       rss_mib_1000_streams: figure(values("rss_mib_1000_streams"), "MiB"),
       rss_mib_200_uploads: figure(values("rss_mib_200_uploads"), "MiB"),
     },
@@ -71,6 +73,8 @@ export async function ingest(runs: number, note: (line: string) => void): Promis
 type Add = (name: string, value: number) => number;
 
 async function round(dir: string, add: Add): Promise<void> {
+  let half = 0;
+  let fsync = 0;
   for (const kind of ["real", "random"] as const) {
     add(`limit_pack_${kind}`, packLimit(await fresh(join(dir, "limit")), kind, 2000, BATCH));
   }
@@ -88,13 +92,36 @@ async function round(dir: string, add: Add): Promise<void> {
       const rate = add(`real_${streams}`, await eventsPerSecond(sluice, streams, "real"));
       if (streams !== 16) continue;
       add("loop_delay_p99_ms", (await metric(sluice, "sluice_event_loop_delay_p99_seconds")) * 1000);
-      const half = await load(sluice, { streams: 16, batches: 125, kind: "real", rate: rate / BATCH / 2 });
-      const p99 = half.latencies[Math.floor(half.latencies.length * 0.99)] ?? Number.NaN;
-      add("ack_p99_fsyncs", p99 / add("fsync_ms", fsyncMs(dir)));
+      half = rate / BATCH / 2;
+      fsync = add("fsync_ms", fsyncMs(dir));
+      add("ack_p99_fsyncs", (await ackP99(sluice, half, add)) / fsync);
     }
     add("random_16", await eventsPerSecond(sluice, 16, "random"));
     add("blobs_16", await megabytesPerSecond(sluice));
   }
+  await using plain = await start(here("plain-server.ts"), []);
+  // Once over for the compiler, as Sluice had it.
+  await eventsPerSecond(plain, 16, "real");
+  add("limit_ack_p99_fsyncs", (await ackP99(plain, half, (name, ms) => add(`limit_${name}`, ms))) / fsync);
+}
+
+/** Milliseconds within which 99 of 100 batches are acked at `rate` batches a second on 16 streams. */
+async function ackP99(server: Served, rate: number, add: Add): Promise<number> {
+  const { latencies, lateness } = await generate<PacedResult>("paced.ts", {
+    url: server.url,
+    session: freshSession(),
+    streams: 16,
+    batches: 2000,
+    batch: BATCH,
+    rate,
+  } satisfies PacedLoad);
+  add("ack_p50_ms", quantile(latencies, 0.5));
+  add("sent_late_p99_ms", quantile(lateness, 0.99));
+  return add("ack_p99_ms", quantile(latencies, 0.99));
+}
+
+function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.floor(sorted.length * part)] ?? Number.NaN;
 }
 
 /** The same load on an empty store and on one of five million events. */
@@ -136,21 +163,33 @@ async function memory(dir: string, add: Add): Promise<void> {
 }
 
 async function eventsPerSecond(server: Served, streams: number, kind: Load["kind"]): Promise<number> {
-  const { events, seconds } = await load(server, { streams, batches: Math.ceil(3200 / streams), kind, rate: 0 });
+  const { events, seconds } = await load(server, { streams, batches: Math.ceil(3200 / streams), kind });
   return events / seconds;
 }
 
 async function megabytesPerSecond(server: Served): Promise<number> {
-  const { bytes, seconds } = await load(server, { streams: 16, batches: 50, kind: "blobs", rate: 0 });
+  const { bytes, seconds } = await load(server, { streams: 16, batches: 50, kind: "blobs" });
   return bytes / 1e6 / seconds;
 }
 
 async function load(server: Served, job: Omit<Load, "url" | "session" | "batch" | "inFlight">): Promise<LoadResult> {
-  const session = `bench-${process.hrtime.bigint()}`;
-  const full: Load = { ...job, url: server.url, session, batch: BATCH, inFlight: job.kind === "blobs" ? 1 : 4 };
-  const child = spawn(process.execPath, [here("load.ts"), JSON.stringify(full)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const inFlight = job.kind === "blobs" ? 1 : 4;
+  return await generate("load.ts", {
+    ...job,
+    url: server.url,
+    session: freshSession(),
+    batch: BATCH,
+    inFlight,
+  } satisfies Load);
+}
+
+function freshSession(): string {
+  return `bench-${process.hrtime.bigint()}`;
+}
+
+/** Runs a load generator to its end; resolves to what it has written. */
+async function generate<Result>(script: string, job: object): Promise<Result> {
+  const child = spawn(process.execPath, [here(script), JSON.stringify(job)], { stdio: ["ignore", "pipe", "inherit"] });
   const chunks: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
   const [code] = await once(child, "close");

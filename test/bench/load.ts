@@ -18,16 +18,12 @@ export interface Load {
   readonly kind: Kind | "blobs";
   /** Unacked batches a stream may have. */
   readonly inFlight: number;
-  /** Batches a second of all streams; 0 as fast as it goes. */
-  readonly rate: number;
 }
 
 export interface LoadResult {
   readonly seconds: number;
   readonly events: number;
   readonly bytes: number;
-  /** Milliseconds from a batch's sending to its ack, sorted. */
-  readonly latencies: number[];
 }
 
 async function run(load: Load): Promise<LoadResult> {
@@ -38,7 +34,6 @@ async function run(load: Load): Promise<LoadResult> {
     }),
   );
   const material = load.kind === "blobs" ? [] : benchEvents(load.kind);
-  const latencies: number[] = [];
   const gate = Promise.withResolvers<void>();
   const open = Promise.withResolvers<void>();
   let waiting = load.streams;
@@ -52,7 +47,7 @@ async function run(load: Load): Promise<LoadResult> {
     if (transport === undefined) return;
     const sent = await (load.kind === "blobs"
       ? sendBlobs(transport, load, index, ready, gate.promise)
-      : sendEvents(transport, load, material, index, latencies, ready, gate.promise));
+      : sendEvents(transport, load, material, index, ready, gate.promise));
     bytes += sent;
   });
   await open.promise;
@@ -60,8 +55,7 @@ async function run(load: Load): Promise<LoadResult> {
   gate.resolve();
   await Promise.all(streams);
   const seconds = (performance.now() - begun) / 1000;
-  latencies.sort((a, b) => a - b);
-  return { seconds, bytes, events: load.streams * load.batches * load.batch, latencies };
+  return { seconds, bytes, events: load.streams * load.batches * load.batch };
 }
 
 async function sendEvents(
@@ -69,32 +63,23 @@ async function sendEvents(
   load: Load,
   material: readonly Uint8Array[],
   index: number,
-  latencies: number[],
   ready: () => void,
   go: Promise<void>,
 ): Promise<number> {
-  const sentAt: number[] = [];
   let acked = 0;
   let bytes = 0;
   let wake: (() => void) | undefined;
   const requests = async function* (): AsyncGenerator<UploadRequest> {
     yield openFrame(`${load.session}-${index}`);
     await go;
-    const begun = performance.now();
     for (let number = 0; number < load.batches; number++) {
       while (number - acked >= load.inFlight) {
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = resolve;
         await promise;
       }
-      if (load.rate > 0) {
-        const due = begun + ((number * load.streams + index) / load.rate) * 1000;
-        const wait = due - performance.now();
-        if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-      }
       const events = batchOf(material, index * 37 + number * load.batch, load.batch);
       bytes += events.reduce((sum, event) => sum + event.length, 0);
-      sentAt[number] = performance.now();
       yield create(UploadRequestSchema, {
         frame: { case: "events", value: { firstSeq: BigInt(number * load.batch + 1), events } },
       });
@@ -111,9 +96,7 @@ async function sendEvents(
   for await (const { frame } of answers.message) {
     if (frame.case === "opened") ready();
     if (frame.case !== "ack") continue;
-    const now = performance.now();
-    const done = Number(frame.value.durableSeq) / load.batch;
-    for (; acked < done; acked++) latencies.push(now - (sentAt[acked] ?? now));
+    acked = Number(frame.value.durableSeq) / load.batch;
     wake?.();
   }
   if (acked < load.batches) throw new Error(`stream ${index} had ${acked} of ${load.batches} batches acked`);
