@@ -287,7 +287,7 @@ class Upload {
       signal,
       UNARY_TIMEOUT_MS,
       undefined,
-      { project: ref.project ?? "", blobIds: [...ids] },
+      { project: ref.project ?? "", session: ref.session, blobIds: [...ids] },
     );
     return response.message.missing;
   }

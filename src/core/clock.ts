@@ -32,6 +32,11 @@ export async function within<T>(work: Promise<T>, ms: number, late: Error): Prom
   }
 }
 
+/** ISO 8601, of epoch milliseconds. */
+export function formatMoment(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 /** A moment as people write it: ISO 8601, or how long ago (`2h`, `7d`). Epoch milliseconds; undefined for anything else. */
 export function parseMoment(text: string, nowMs: number): number | undefined {
   const ago = parseDuration(text);

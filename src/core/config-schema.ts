@@ -63,6 +63,10 @@ export const configSchema = z
       /** How long finished jobs stay in the ledger. */
       keepMs: duration("7d"),
     }),
+    retention: z.strictObject({
+      /** How long recorded screenshots stay after their session was sealed and redacted. */
+      originals: keepOrAge(),
+    }),
     /** How long a stopping daemon finishes what is in hand. */
     graceMs: duration("25s"),
     /** Bytes of frames all streams together may hold in memory. */
@@ -226,6 +230,20 @@ function duration(standard: string) {
   const toMs = (given: unknown) => (given === undefined ? parseDuration(standard) : fromText(given));
   const fromText = (given: unknown) => (typeof given === "string" ? (parseDuration(given) ?? given) : String(given));
   return z.preprocess(toMs, z.int(between).min(1, between).max(LONGEST_MS, between)).meta({ unit: "duration" });
+}
+
+/** `keep`, or how long something stays: no timer waits for it, so that it may be long. */
+function keepOrAge() {
+  const what = "is neither keep nor a time from 1s to 36500d, such as 90d";
+  const toAge = (given: unknown) => {
+    if (given === undefined || given === "keep") return "keep";
+    return typeof given === "string" ? (parseDuration(given) ?? given) : String(given);
+  };
+  const age = z
+    .int(what)
+    .min(1000, what)
+    .max(36_500 * 86_400_000, what);
+  return z.preprocess(toAge, z.union([z.literal("keep"), age], what)).meta({ unit: "duration" });
 }
 
 /** A list, or one text with commas between, as the environment has it. */

@@ -90,7 +90,13 @@ export class IngestHandlers implements UnaryMethods {
     if (request.blobIds.length > MAX_ASKED) {
       throw new AppError("invalid_argument", `Ask for at most ${MAX_ASKED} blobs at once.`, { reason: "TOO_MANY_IDS" });
     }
-    const missing = await this.#options.ingest.missingBlobs(project, request.blobIds, this.#deadline(context));
+    const { blobIds, session } = request;
+    const missing = await this.#options.ingest.missingBlobs(
+      project,
+      blobIds,
+      session === "" ? undefined : session,
+      this.#deadline(context),
+    );
     return { missing: missing.map(({ id, received }) => ({ blobId: id, received: BigInt(received) })) };
   };
 

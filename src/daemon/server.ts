@@ -1,4 +1,5 @@
 import { type App, openApp, ownStore } from "../core/app.ts";
+import { type RetentionOptions, retainOriginals } from "../core/blobs/retention.ts";
 import { Sweeper } from "../core/blobs/sweeper.ts";
 import type { Config } from "../core/config.ts";
 import { isLoopback } from "../core/config-check.ts";
@@ -7,6 +8,7 @@ import { loggedEvents } from "../core/jobs/events.ts";
 import { concurrencyOf, type StartedWorker, startWorker } from "../core/jobs/start-worker.ts";
 import type { Logger } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";
+import { loadPipeline } from "../core/pipeline/load.ts";
 import { Ingest } from "../core/session/ingest.ts";
 import { Budget, type Memory } from "./budget.ts";
 import { createCors } from "./cors.ts";
@@ -83,6 +85,7 @@ export class Server implements AsyncDisposable {
     );
     opened.use(new Sweeper({ stores: [app.blobs, app.derived], clock: app.clock, logger }));
     const jobs = opened.use(await startJobs(app, { metrics, logger }));
+    opened.use(await startRetention(app, logger));
     const onSealed = () => jobs?.worker.wake();
     const handlers = createHandlers(app, { metrics, health, memory, shutdown: shutdown.signal, onSealed });
     const gate = new Gate({ keys: app.keys, config, clock: app.clock, metrics });
@@ -177,6 +180,28 @@ async function startJobs(app: App, { metrics, logger }: JobParts): Promise<Start
     hosts: () => started?.hosts ?? 0,
   });
   return started;
+}
+
+/** Removes recorded screenshots that are old, if the settings say so. Disposing it stops that. */
+async function startRetention(app: App, logger: Logger): Promise<AsyncDisposable | undefined> {
+  const { config, store, blobs, clock } = app;
+  const { originals: ageMs } = config.retention;
+  if (ageMs === "keep") return undefined;
+  const { pipeline } = await loadPipeline(config.pipeline);
+  const stop = new AbortController();
+  const options: RetentionOptions = {
+    ...{ store, blobs, clock, ageMs },
+    definitions: (project) => pipeline.definitions(project),
+    onRemoved: (removed) => logger.info(removed, "recorded screenshots were removed for their age"),
+    onFailure: (err) => logger.warn({ err }, "old screenshots could not be removed; it is tried again in a day"),
+  };
+  const retaining = retainOriginals(options, stop.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await retaining;
+    },
+  };
 }
 
 interface JobParts {

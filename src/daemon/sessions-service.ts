@@ -1,6 +1,7 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { resolveProject } from "../core/auth.ts";
 import type { BlobStore } from "../core/blobs/blobs.ts";
+import { findOriginal } from "../core/blobs/originals.ts";
 import { type Clock, withDeadline } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import { checkBlobId, checkId } from "../core/session/ingest.ts";
@@ -105,8 +106,7 @@ export class SessionsHandlers implements PlainMethods {
     const { store, blobs } = this.#options;
     const own = resolveProject(principalOf(context), project);
     checkBlobId(blobId);
-    const record = await store.readBlob(own, blobId, this.#deadline(context));
-    if (record === undefined) throw notFound(`There is no blob ${blobId}.`, "BLOB_NOT_FOUND");
+    const record = await findOriginal(store, own, blobId, this.#deadline(context));
     let first = true;
     for await (const data of blobs.read(own, blobId, context.signal)) {
       yield* this.#answering(

@@ -74,6 +74,48 @@ export function blobStoreContract(
       expect(bytes.equals(await readAll(fixture.store, "p", idOf(bytes)))).toBe(true);
     });
 
+    test("a blob removed is as if it had never been, if that is sure when its turn comes", async () => {
+      await using fixture = await open({ maxBytes });
+      const { store } = fixture;
+      const bytes = randomBytes(1000);
+      const id = await store.put("p", bytes, never);
+      await store.put("q", bytes, never);
+      await store.remove("p", id, async () => false, never);
+      expect(await store.progress("p", id, never)).toEqual({ received: 1000, stored: true });
+      await store.remove("p", id, async () => true, never);
+      await store.remove("p", id, () => Promise.reject(new Error("nobody asks")), never);
+      expect(await store.progress("p", id, never)).toEqual({ received: 0, stored: false });
+      expect(await failure(readAll(store, "p", id))).toMatchObject({ reason: "BLOB_NOT_FOUND" });
+      expect(bytes.equals(await readAll(store, "q", id))).toBe(true);
+      await fixture.reopen();
+      expect(await fixture.store.progress("p", id, never)).toEqual({ received: 0, stored: false });
+      expect(await put(fixture.store, "p", bytes)).toEqual({ received: 1000, stored: true });
+    });
+
+    test("a blob that is written while it is about to be removed is there or is asked for anew", async () => {
+      await using fixture = await open({ maxBytes });
+      const { store } = fixture;
+      const bytes = randomBytes(1000);
+      const id = await store.put("p", bytes, never);
+      const asked = Promise.withResolvers<void>();
+      const answer = Promise.withResolvers<boolean>();
+      const removing = store.remove(
+        "p",
+        id,
+        () => {
+          asked.resolve();
+          return answer.promise;
+        },
+        never,
+      );
+      await asked.promise;
+      const writing = writeAt(store, "p", bytes, 0, 1000);
+      answer.resolve(true);
+      await removing;
+      expect(await writing).toEqual({ received: 1000, stored: true });
+      expect(bytes.equals(await readAll(store, "p", id))).toBe(true);
+    });
+
     test("a blob half arrived reads as not_found", async () => {
       await using fixture = await open({ maxBytes });
       const bytes = randomBytes(1000);

@@ -179,19 +179,19 @@ export function storeContract(open: () => Promise<Store>): void {
       expect(await store.seal({ ...command, allowMissingBlobs: true }, never)).toMatchObject({
         missingBlobs: [blobId],
       });
-      expect(await store.missingBlobs(ref.project, [blobId], never)).toEqual([blobId]);
+      expect(await store.missingBlobs(ref.project, [blobId], undefined, never)).toEqual([blobId]);
       await store.recordBlob(ref.project, { id: blobId, size: 3, mediaType: "image/png" }, never);
-      expect(await store.missingBlobs(ref.project, [blobId], never)).toEqual([]);
-      expect(await store.missingBlobs("other", [blobId], never)).toEqual([blobId]);
+      expect(await store.missingBlobs(ref.project, [blobId], undefined, never)).toEqual([]);
+      expect(await store.missingBlobs("other", [blobId], undefined, never)).toEqual([blobId]);
     });
 
     it("tells one of those that record a blob at once that it was not recorded before", async () => {
       const { project, session } = fresh();
       const blob = { id: createHash("sha256").update(session).digest("hex"), size: 3, mediaType: "image/png" };
       const told = await Promise.all(Array.from({ length: 10 }, () => store.recordBlob(project, blob, never)));
-      expect(told.filter((first) => first)).toHaveLength(1);
-      expect(await store.recordBlob(project, blob, never)).toBe(false);
-      expect(await store.recordBlob("other", blob, never)).toBe(true);
+      expect(told.filter((each) => each === "stored")).toHaveLength(1);
+      expect(await store.recordBlob(project, blob, never)).toBe("duplicate");
+      expect(await store.recordBlob("other", blob, never)).toBe("stored");
     });
 
     it("fails with aborted when the session moved", async () => {

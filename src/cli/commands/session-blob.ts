@@ -1,6 +1,7 @@
 import { open as openFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
+import { findOriginal } from "../../core/blobs/originals.ts";
 import { AppError } from "../../core/errors.ts";
 import { type Context, run, type StoreOptions, storeOptions } from "../context.ts";
 import { EXIT } from "../exit-code.ts";
@@ -45,12 +46,7 @@ async function blob(context: Context, id: string, options: BlobOptions): Promise
     });
   }
   await using app = await open(context, options);
-  const record = await app.store.readBlob(options.project, id, signal);
-  if (record === undefined) {
-    throw new AppError("not_found", `Project ${options.project} has no blob ${JSON.stringify(id)}.`, {
-      reason: "BLOB_NOT_FOUND",
-    });
-  }
+  const record = await findOriginal(app.store, options.project, id, signal);
   const bytes = app.blobs.read(options.project, id, signal);
   if (toStdout) {
     for await (const chunk of bytes) await output.bytes(chunk);

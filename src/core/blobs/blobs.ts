@@ -21,6 +21,12 @@ export interface BlobStore extends AsyncDisposable {
    */
   put(project: string, data: Uint8Array, signal: AbortSignal): Promise<string>;
 
+  /**
+   * Removes a blob for good, if `sure` then says so: it is asked when nobody writes the blob, and
+   * nobody does until it is gone. What is not there is removed already.
+   */
+  remove(project: string, id: string, sure: () => Promise<boolean>, signal: AbortSignal): Promise<void>;
+
   /** How much of a blob has arrived: 0 for one never seen. */
   progress(project: string, id: string, signal: AbortSignal): Promise<BlobProgress>;
 

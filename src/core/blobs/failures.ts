@@ -1,3 +1,4 @@
+import { formatMoment } from "../clock.ts";
 import { AppError } from "../errors.ts";
 import type { BlobWrite } from "./blobs.ts";
 import { errno } from "./partial.ts";
@@ -93,6 +94,15 @@ export function corrupt(id: string): AppError {
 
 export function closed(): AppError {
   return new AppError("unavailable", "The blob store is closed.", { reason: "CLOSED" });
+}
+
+/** What reading a blob comes to that was removed for its age. */
+export function blobExpired(id: string, removedAtMs: number): AppError {
+  const when = formatMoment(removedAtMs);
+  return new AppError("not_found", `Blob ${id} was removed at ${when}, as the setting retention.originals says.`, {
+    reason: "BLOB_EXPIRED",
+    metadata: { blob: id, removed_at_ms: String(removedAtMs) },
+  });
 }
 
 export function blobNotFound(project: string, id: string, cause: unknown): AppError {

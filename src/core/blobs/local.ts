@@ -91,6 +91,15 @@ export class LocalBlobStore implements BlobStore {
     return id;
   }
 
+  async remove(project: string, id: string, sure: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+    const place = placeOf(this.#dir, project, id);
+    await this.#alone(place, signal, async () => {
+      if ((await fileSize(place.path)) === undefined || !(await sure())) return;
+      await removeIfPresent(place.path);
+      await this.#directories.sync(place.dir);
+    });
+  }
+
   async progress(project: string, id: string, signal: AbortSignal): Promise<BlobProgress> {
     const place = placeOf(this.#dir, project, id);
     return this.#alone(place, signal, async () => {

@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { BlobRecord, SessionInfo } from "../store/store.ts";
+import type { NewBlob, SessionInfo } from "../store/store.ts";
 import { AgentNetImporter } from "./agentnet.ts";
 import { CaptureImporter } from "./capture.ts";
 import { CodeSightImporter } from "./codesight.ts";
@@ -45,7 +45,7 @@ export interface RecordedEvent {
   readonly blobs: readonly string[];
 }
 
-export interface RecordedBlob extends BlobRecord {
+export interface RecordedBlob extends NewBlob {
   /** The file that holds the bytes. */
   readonly path: string;
 }

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { getPriority, setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
 import { type App, openApp } from "../app.ts";
+import { readOriginal } from "../blobs/originals.ts";
 import { AppError } from "../errors.ts";
 import { type AnyStage, Pipeline } from "../pipeline/pipeline.ts";
 import { runStage, type StageTask, type StageWorld, stageFailed } from "../pipeline/run.ts";
@@ -64,16 +65,12 @@ class StageHost {
     }
   }
 
-  #io({ blobs, derived }: App, project: string, written: Set<string>): StageIo {
+  #io(app: App, project: string, written: Set<string>): StageIo {
     const signal = this.#running?.interrupt.signal ?? AbortSignal.abort();
     return {
-      readBlob: async (id) => {
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of blobs.read(project, id, signal)) chunks.push(chunk);
-        return Buffer.concat(chunks);
-      },
+      readBlob: (id) => readOriginal(app, project, id, signal),
       writeDerived: async (data) => {
-        const id = await derived.put(project, data, signal);
+        const id = await app.derived.put(project, data, signal);
         written.add(id);
         return id;
       },

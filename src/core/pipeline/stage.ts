@@ -47,7 +47,7 @@ export interface Stage<
 
 /** What a stage may touch beyond its inputs, all of it named by content. */
 export interface StageIo {
-  /** A recorded screenshot's bytes. Fails with `not_found` BLOB_NOT_FOUND, `data_loss` BLOB_CORRUPT. */
+  /** A recorded screenshot's bytes. Fails with `not_found` BLOB_NOT_FOUND, BLOB_EXPIRED, `data_loss` BLOB_CORRUPT. */
   readBlob(id: string): Promise<Uint8Array>;
   /** Keeps bytes made from recorded ones, apart from these. Returns their sha256. Idempotent. */
   writeDerived(data: Uint8Array, mediaType: string): Promise<string>;

@@ -85,14 +85,16 @@ export class Ingest {
     this.#metrics.blobBytesReceived(chunk.data.length);
     try {
       this.#checkChunk(chunk);
-      const progress = await this.#blobs.write(project, chunk, signal);
-      if (progress.stored) {
+      for (;;) {
+        const progress = await this.#blobs.write(project, chunk, signal);
+        if (!progress.stored) return progress;
         const { id, size, mediaType } = chunk;
         // The store decides: two sessions may have sent the last chunk at once.
-        const first = await this.#store.recordBlob(project, { id, size, mediaType }, signal);
-        this.#metrics.blobSettled(first ? "stored" : "duplicate");
+        const recorded = await this.#store.recordBlob(project, { id, size, mediaType }, signal);
+        if (recorded === "expired") continue;
+        this.#metrics.blobSettled(recorded);
+        return progress;
       }
-      return progress;
     } catch (error) {
       this.#metrics.blobSettled("refused");
       throw error;
@@ -125,14 +127,15 @@ export class Ingest {
     }
   }
 
-  /** How much of each blob the project does not have has arrived. */
+  /** How much of each blob the project does not have has arrived. `session` is whose they are, if that is known. */
   async missingBlobs(
     project: string,
     ids: readonly string[],
+    session: string | undefined,
     signal: AbortSignal,
   ): Promise<(BlobProgress & { readonly id: string })[]> {
     for (const id of ids) checkBlobId(id);
-    const missing = await this.#store.missingBlobs(project, ids, signal);
+    const missing = await this.#store.missingBlobs(project, ids, session, signal);
     return await Promise.all(
       missing.map(async (id) => ({ id, ...(await this.#blobs.progress(project, id, signal)), stored: false })),
     );

@@ -2,6 +2,7 @@ import type { SessionState } from "../session/state.ts";
 import type { ArtifactStore } from "./artifacts.ts";
 import type { CampaignStore } from "./campaigns.ts";
 import type { JobStore, NewJob } from "./jobs.ts";
+import type { RetentionStore } from "./retention.ts";
 
 /**
  * Where sessions, their jobs and what stages made of them live. Every method is one atomic step: it
@@ -9,7 +10,7 @@ import type { JobStore, NewJob } from "./jobs.ts";
  * are AppErrors. Times are epoch milliseconds. A method that gets an aborted signal rejects; the step
  * may still have happened.
  */
-export interface Store extends JobStore, ArtifactStore, CampaignStore, AsyncDisposable {
+export interface Store extends JobStore, ArtifactStore, CampaignStore, RetentionStore, AsyncDisposable {
   /**
    * Creates the session and the stream if they are absent, and makes the caller the stream's only
    * writer: appends with an older epoch fail from here on. `info` is kept if the session has none.
@@ -43,12 +44,22 @@ export interface Store extends JobStore, ArtifactStore, CampaignStore, AsyncDisp
 
   /**
    * Records that a blob's bytes are in the BlobStore. Idempotent: of all that record the same blob,
-   * at once too, one is told that it was not recorded before.
+   * at once too, one is told `stored`. `expired`: it counted as removed, and does not any more; its
+   * bytes may have gone meanwhile, so they have to be looked for again before it is recorded.
    */
-  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<boolean>;
+  recordBlob(project: string, blob: NewBlob, signal: AbortSignal): Promise<RecordedAs>;
+  /** Also of a blob that was removed. */
   readBlob(project: string, id: string, signal: AbortSignal): Promise<BlobRecord | undefined>;
-  /** Those of `ids` the project does not have, in the order given. */
-  missingBlobs(project: string, ids: readonly string[], signal: AbortSignal): Promise<string[]>;
+  /**
+   * Those of `ids` the project does not have, in the order given. One that was removed for its age is
+   * missing too, but for a `session` that is sealed: that has had its use of it.
+   */
+  missingBlobs(
+    project: string,
+    ids: readonly string[],
+    session: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string[]>;
 
   readSession(project: string, session: string, signal: AbortSignal): Promise<Session | undefined>;
   /** Newest first, by (created, id); at most `limit`. The cursor is opaque and survives inserts. */
@@ -155,11 +166,18 @@ export interface Watermark {
   readonly sealed: boolean;
 }
 
-export interface BlobRecord {
+export type RecordedAs = "stored" | "duplicate" | "expired";
+
+export interface NewBlob {
   /** sha256 of the bytes, lower-case hexadecimal. */
   readonly id: string;
   readonly size: number;
   readonly mediaType: string;
+}
+
+export interface BlobRecord extends NewBlob {
+  /** When its bytes were removed because they were old. */
+  readonly removedAtMs: number | undefined;
 }
 
 export interface Session {

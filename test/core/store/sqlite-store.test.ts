@@ -9,6 +9,7 @@ import { artifactsContract } from "../../contract/artifacts.ts";
 import { campaignContract } from "../../contract/campaigns.ts";
 import { jobListContract } from "../../contract/job-list.ts";
 import { jobsContract } from "../../contract/jobs.ts";
+import { retentionContract } from "../../contract/retention.ts";
 import { storeContract } from "../../contract/store.ts";
 import { events, never } from "../../fixtures.ts";
 
@@ -33,6 +34,9 @@ describe("SqliteStore", () => {
   describe("artifacts", () => artifactsContract(place));
   describe("campaigns", () =>
     campaignContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db"))));
+
+  describe("retention", () =>
+    retentionContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db"))));
 
   const ref = { project: "p", session: "s", stream: "main" };
   const append = (store: SqliteStore, first: number, count: number) =>

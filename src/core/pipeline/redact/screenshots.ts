@@ -111,7 +111,7 @@ async function keep(
   return await io.writeDerived(await encodeImage(image, rectangles), "image/webp");
 }
 
-/** Fails when it was removed: its session can't be redacted again from less than it was. */
+/** Fails with `failed_precondition` BLOB_EXPIRED: a session can't be redacted again from less than it was. */
 async function readBlob(blob: string, io: StageIo): Promise<Uint8Array | "BLOB_MISSING" | "BLOB_CORRUPT"> {
   try {
     return await io.readBlob(blob);
@@ -119,6 +119,11 @@ async function readBlob(blob: string, io: StageIo): Promise<Uint8Array | "BLOB_M
     if (!(error instanceof AppError)) throw error;
     if (error.reason === "BLOB_NOT_FOUND") return "BLOB_MISSING";
     if (error.reason === "BLOB_CORRUPT") return "BLOB_CORRUPT";
-    throw error;
+    if (error.reason !== "BLOB_EXPIRED") throw error;
+    throw new AppError(
+      "failed_precondition",
+      "Recorded screenshots of this session have been removed for their age, so that it can't be redacted anew; what was made of them before stays.",
+      { reason: "BLOB_EXPIRED", metadata: error.metadata, cause: error },
+    );
   }
 }

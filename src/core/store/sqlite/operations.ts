@@ -26,13 +26,16 @@ import type {
   Rescued,
   RescueOptions,
 } from "../jobs.ts";
+import type { BlobName, Expirable, ExpirableQuery, ExpireCommand, Expired } from "../retention.ts";
 import type {
   Appended,
   BlobRecord,
   EventQuery,
   KeyRecord,
+  NewBlob,
   OpenedStream,
   QuarantinedEvent,
+  RecordedAs,
   Seal,
   SealCommand,
   Session,
@@ -53,7 +56,7 @@ export interface Writes {
   openStream(args: { readonly ref: StreamRef; readonly info: SessionInfo | undefined }): OpenedStream;
   append(args: AppendArgs): Appended;
   seal(args: SealCommand): Seal;
-  recordBlob(args: { readonly project: string; readonly blob: BlobRecord }): boolean;
+  recordBlob(args: { readonly project: string; readonly blob: NewBlob }): RecordedAs;
   createKey(args: KeyRecord): void;
   rotateKey(args: { readonly id: string; readonly next: KeyRecord; readonly endsAtMs: number }): void;
   revokeKey(args: { readonly id: string; readonly atMs: number }): KeyRecord;
@@ -73,6 +76,8 @@ export interface Writes {
   changeCampaign(args: { readonly change: CampaignChange; readonly nowMs: number }): Campaign;
   advanceCampaign(args: { readonly step: CampaignStep; readonly nowMs: number }): Campaign;
   touchCampaign(args: { readonly id: string; readonly nowMs: number }): void;
+  expireOriginals(args: ExpireCommand): Expired;
+  markPurged(args: readonly BlobName[]): void;
   ping(args: undefined): void;
 }
 
@@ -80,7 +85,14 @@ export interface Writes {
 export interface Reads {
   readWatermark(args: StreamRef): Watermark | undefined;
   readBlob(args: { readonly project: string; readonly id: string }): BlobRecord | undefined;
-  missingBlobs(args: { readonly project: string; readonly ids: readonly string[] }): string[];
+  missingBlobs(args: {
+    readonly project: string;
+    readonly ids: readonly string[];
+    readonly session: string | undefined;
+  }): string[];
+  listProjects(args: undefined): string[];
+  findExpirable(args: ExpirableQuery): Expirable[];
+  listUnpurged(args: number): BlobName[];
   readSession(args: { readonly project: string; readonly session: string }): Session | undefined;
   listSessions(args: SessionQuery): Promise<SessionPage>;
   readEvents(args: EventQuery): StoredEvent[];

@@ -7,6 +7,7 @@ import { JobReader } from "./job-reader.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent } from "./migrate.ts";
 import type { Reads } from "./operations.ts";
+import { OriginalsTable } from "./originals.ts";
 import { SelectionReader } from "./selection.ts";
 import { SessionReader } from "./sessions.ts";
 import { failed, type Outcome, perform, type Request, serve, succeeded } from "./thread.ts";
@@ -29,6 +30,7 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
   checkCurrent(database);
   const sessions = new SessionReader(database);
   const blobs = new BlobTable(database);
+  const originals = new OriginalsTable(database);
   const keys = new KeyTable(database);
   const jobs = new JobReader(database);
   const artifacts = new ArtifactTable(database);
@@ -37,7 +39,10 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
   const reads: Reads = {
     readWatermark: (args) => sessions.watermark(args),
     readBlob: (args) => blobs.read(args.project, args.id),
-    missingBlobs: (args) => blobs.missing(args.project, args.ids),
+    missingBlobs: (args) => blobs.missing(args.project, args.ids, args.session),
+    listProjects: () => originals.projects(),
+    findExpirable: (args) => originals.find(args),
+    listUnpurged: (args) => originals.unpurged(args),
     readSession: (args) => sessions.read(args.project, args.session),
     listSessions: async (args) => {
       const { listIds } = await import("./session-list.ts");

@@ -70,7 +70,7 @@ function missingOf(database: Database, row: SessionRow): string[] {
   return database
     .prepare<[number, string], { id: string }>(
       `SELECT lower(hex(blob_id)) AS id FROM session_blobs
-       WHERE session_key = ? AND NOT EXISTS (SELECT 1 FROM blobs WHERE project = ? AND blobs.id = blob_id)
+       WHERE session_key = ? AND NOT EXISTS (SELECT 1 FROM blobs WHERE project = ? AND blobs.id = blob_id AND removed_at IS NULL)
        ORDER BY blob_id`,
     )
     .all(row.key, row.project)

@@ -31,14 +31,17 @@ import type {
   RescueOptions,
   Settlement,
 } from "../jobs.ts";
+import type { BlobName, Expirable, ExpirableQuery, ExpireCommand, Expired } from "../retention.ts";
 import type {
   Appended,
   Batch,
   BlobRecord,
   EventQuery,
   KeyRecord,
+  NewBlob,
   OpenedStream,
   QuarantinedEvent,
+  RecordedAs,
   Seal,
   SealCommand,
   Session,
@@ -111,7 +114,7 @@ export class SqliteStore implements Store {
     return this.#reader.call("readWatermark", ref, signal);
   }
 
-  recordBlob(project: string, blob: BlobRecord, signal: AbortSignal): Promise<boolean> {
+  recordBlob(project: string, blob: NewBlob, signal: AbortSignal): Promise<RecordedAs> {
     return this.#writer.call("recordBlob", { project, blob }, signal);
   }
 
@@ -119,8 +122,33 @@ export class SqliteStore implements Store {
     return this.#reader.call("readBlob", { project, id }, signal);
   }
 
-  missingBlobs(project: string, ids: readonly string[], signal: AbortSignal): Promise<string[]> {
-    return this.#reader.call("missingBlobs", { project, ids }, signal);
+  missingBlobs(
+    project: string,
+    ids: readonly string[],
+    session: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string[]> {
+    return this.#reader.call("missingBlobs", { project, ids, session }, signal);
+  }
+
+  listProjects(signal: AbortSignal): Promise<string[]> {
+    return this.#reader.call("listProjects", undefined, signal);
+  }
+
+  findExpirable(query: ExpirableQuery, signal: AbortSignal): Promise<Expirable[]> {
+    return this.#reader.call("findExpirable", query, signal);
+  }
+
+  expireOriginals(command: ExpireCommand, signal: AbortSignal): Promise<Expired> {
+    return this.#writer.call("expireOriginals", command, signal);
+  }
+
+  listUnpurged(limit: number, signal: AbortSignal): Promise<BlobName[]> {
+    return this.#reader.call("listUnpurged", limit, signal);
+  }
+
+  markPurged(blobs: readonly BlobName[], signal: AbortSignal): Promise<void> {
+    return this.#writer.call("markPurged", blobs, signal);
   }
 
   readSession(project: string, session: string, signal: AbortSignal): Promise<Session | undefined> {

@@ -12,6 +12,7 @@ import { JobTable } from "./job-table.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent, isEmpty, migrateUp } from "./migrate.ts";
 import type { Writes } from "./operations.ts";
+import { OriginalsTable } from "./originals.ts";
 import { seal } from "./seal.ts";
 import { SessionCache } from "./session-cache.ts";
 import { SessionReader } from "./sessions.ts";
@@ -57,6 +58,7 @@ class Writer {
     const reader = new SessionReader(this.#database);
     const keys = new KeyTable(this.#database);
     const blobs = new BlobTable(this.#database);
+    const originals = new OriginalsTable(this.#database);
     const jobs = new JobTable(this.#database);
     const settler = new Settler(this.#database, jobs, new ArtifactTable(this.#database));
     const campaigns = new CampaignTable(this.#database);
@@ -90,6 +92,8 @@ class Writer {
       advanceCampaign: ({ step, nowMs }) =>
         campaigns.advance(step, nowMs, (added) => jobs.enqueue({ jobs: added, nowMs })),
       touchCampaign: ({ id, nowMs }) => campaigns.touch(id, nowMs),
+      expireOriginals: (args) => originals.expire(args),
+      markPurged: (args) => originals.purged(args),
       ping: () => undefined,
     };
   }
