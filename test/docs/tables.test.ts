@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { describeConfig, loadConfig } from "../../src/core/config.ts";
 import { DEFAULT_LIMITS } from "../../src/core/limits.ts";
 import { Metrics } from "../../src/core/metrics.ts";
+import { assemble } from "../../src/core/pipeline/assemble.ts";
 import { reduce } from "../../src/core/pipeline/reduce.ts";
 import { score } from "../../src/core/pipeline/score.ts";
 import { formatBytes } from "../../src/core/quantity.ts";
@@ -57,6 +58,7 @@ describe("the tables of the documents", () => {
     expect(rows("weight")).toEqual(defaults(weights));
     expect(rows("check")).toEqual(defaults(points));
     expect(rows("score parameter")).toEqual(defaults(others));
+    expect(rows("assemble parameter")).toEqual(defaults(assemble.params.parse({})));
   });
 
   test("name every reason an error can have, every code a stage gives, and no other", () => {

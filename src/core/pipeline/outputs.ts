@@ -1,4 +1,4 @@
-import type { Box, EventRef, Point, Screenshot, SessionFacts, Size } from "./recorded.ts";
+import type { Attribute, Box, EventRef, Point, Screenshot, SessionFacts, Size } from "./recorded.ts";
 
 export const ACTION_KINDS = [
   "click",
@@ -95,6 +95,7 @@ export interface ScoreCheck {
   readonly reason: string;
 }
 
+/** Training examples in a form that no trainer asks for and every exporter can start from. */
 export interface AssembleOutput {
   readonly session: SessionExample;
   readonly steps: readonly StepExample[];
@@ -105,13 +106,22 @@ export interface SessionExample {
   readonly id: string;
   readonly task: string;
   readonly startUrl: string;
+  /** The overall score, and the dimensions it is of. */
   readonly score: number;
+  readonly dimensions: ScoreOutput["dimensions"];
   readonly steps: number;
+  readonly collector: string;
+  readonly userAgent: string;
+  /** What its collector labelled it with. */
+  readonly labels: readonly Attribute[];
 }
 
 /** One example a step: what was to be done, what was seen, what had been done, what was done next. */
 export interface StepExample {
+  /** session/index: the same recording and parameters give the same id. */
   readonly id: string;
+  readonly session: string;
+  /** From 0. */
   readonly index: number;
   readonly task: string;
   readonly observation: {
@@ -125,4 +135,16 @@ export interface StepExample {
   readonly action: Action;
   /** The action in one line, such as click(role=button name="Search"). */
   readonly text: string;
+  /**
+   * The action's places as fractions of what was seen, from 0 at the left and the top to 1 at the
+   * right and the bottom, to four decimals; outside that where the place is not in view. Absent when
+   * the size of what was seen is not known, or the action has no place.
+   */
+  readonly fractions?: Fractions;
+}
+
+export interface Fractions {
+  readonly point?: Point;
+  readonly to?: Point;
+  readonly box?: Box;
 }

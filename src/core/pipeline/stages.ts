@@ -1,3 +1,4 @@
+import { assemble } from "./assemble.ts";
 import type { AnyStage } from "./pipeline.ts";
 import { redact } from "./redact.ts";
 import { reduce } from "./reduce.ts";
@@ -5,4 +6,4 @@ import { score } from "./score.ts";
 import { validate } from "./validate.ts";
 
 /** The stages of this release, in the order they run. */
-export const STAGES: readonly AnyStage[] = [validate, redact, reduce, score];
+export const STAGES: readonly AnyStage[] = [validate, redact, reduce, score, assemble];

@@ -35,8 +35,9 @@ function roleOf({ tag = "", role, attributes }: Element): string | undefined {
 }
 
 function nameOf(element: Element & { readonly name?: string; readonly text?: string }, role: string | undefined) {
-  const { tag, name, attributes } = element;
-  if (name !== undefined && name !== "") return name;
+  const { tag, attributes } = element;
+  const name = element.name?.trim() ?? "";
+  if (name !== "") return name;
   const label = labelOf(attributes, "aria-label");
   if (label !== undefined) return label;
   if (NAMED_BY_CONTENT.has(role ?? "") && tag !== "input") return shortText(element) ?? labelOf(attributes, "title");
