@@ -189,10 +189,10 @@ class History {
       case "seal":
         return await this.#seal(command);
       case "blob": {
-        const first = await stores.use(command.via, (store) =>
+        const recorded = await stores.use(command.via, (store) =>
           store.recordBlob(this.#project, { id: command.blob, size: 1, mediaType: "image/png" }, never),
         );
-        expect(first).toBe(!this.#recorded.has(command.blob));
+        expect(recorded).toBe(this.#recorded.has(command.blob) ? "duplicate" : "stored");
         this.#recorded.add(command.blob);
         return;
       }
