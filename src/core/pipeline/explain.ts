@@ -7,7 +7,7 @@ import type { StageName } from "./stage.ts";
  * fresh: its artifact is what it would give now. stale: it would be run again. missing: it never
  * ran, or waits for what it reads. ahead: a newer release than this one ran it.
  */
-export type StageState = "fresh" | "stale" | "missing" | "ahead";
+type StageState = "fresh" | "stale" | "missing" | "ahead";
 
 export interface StageExplanation {
   readonly stage: StageName;

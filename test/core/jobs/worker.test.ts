@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AppError } from "../../../src/core/errors.ts";
-import type { WorkerEvents } from "../../../src/core/jobs/events.ts";
 import { type StageRunner, Worker, type WorkerOptions } from "../../../src/core/jobs/worker.ts";
 import type { StageRun, StageTask } from "../../../src/core/pipeline/run.ts";
 import type { JobDetail } from "../../../src/core/store/jobs.ts";
@@ -8,6 +7,7 @@ import { artifact } from "../../contract/job-fixtures.ts";
 import { eventually } from "../../daemon/daemon.ts";
 import { never } from "../../fixtures.ts";
 import { ManualClock } from "../../manual-clock.ts";
+import { Held, Log } from "./observed.ts";
 import { Place } from "./place.ts";
 
 const KINDS = ["assemble", "score", "reduce", "redact", "validate"];
@@ -29,19 +29,6 @@ afterEach(async () => {
   await place[Symbol.asyncDispose]();
 });
 
-class Log implements WorkerEvents {
-  readonly lines: string[] = [];
-  settled: WorkerEvents["settled"] = ({ kind, session }, outcome, _seconds, failure) => {
-    this.lines.push([outcome, kind, session, ...(failure === undefined ? [] : [failure.reason])].join(" "));
-  };
-  leaseLost: WorkerEvents["leaseLost"] = ({ kind, session }) => this.lines.push(`lost ${kind} ${session}`);
-  storeFailed: WorkerEvents["storeFailed"] = (operation, { reason }) =>
-    this.lines.push(`failed ${operation} ${reason}`);
-  hostFailed: WorkerEvents["hostFailed"] = ({ reason }) => this.lines.push(`no host ${reason}`);
-  swept: WorkerEvents["swept"] = ({ rescued, dead, pruned }) =>
-    this.lines.push(pruned > 0 ? `pruned ${pruned}` : `swept ${rescued} ${dead}`);
-}
-
 function start(run: StageRunner["run"], more: Partial<WorkerOptions> = {}): Worker {
   const worker = new Worker({
     ...{ store: place.app.store, stages: { run }, kinds: KINDS, concurrency: 1, leaseMs: LEASE_MS, maxAttempts: 3 },
@@ -58,24 +45,6 @@ function gives({ stage, session }: StageTask): StageRun {
   return { artifact: artifact(stage, session), next: NEXT.find((_, at) => order[at] === stage) };
 }
 const NEXT = ["redact", "reduce", "score", "assemble"] as const;
-
-/** A run that ends when it is told to, or aborted. */
-class Held {
-  readonly begun: StageTask[] = [];
-  readonly #open: PromiseWithResolvers<StageRun>[] = [];
-
-  run: StageRunner["run"] = async (task, signal) => {
-    const { promise, resolve, reject } = Promise.withResolvers<StageRun>();
-    signal.addEventListener("abort", () => reject(AppError.aborted(signal)), { once: true });
-    this.begun.push(task);
-    this.#open.push({ promise, resolve, reject });
-    return await promise;
-  };
-
-  end(run: StageRun): void {
-    for (const { resolve } of this.#open.splice(0)) resolve(run);
-  }
-}
 
 async function jobs(): Promise<JobDetail[]> {
   const { store } = place.app;
