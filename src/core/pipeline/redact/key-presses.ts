@@ -7,10 +7,12 @@ import type { TextRedactor } from "./text-redactor.ts";
  * that together with others are one. Keys that do something instead, such as Enter, are not among them.
  */
 export class KeyPresses {
+  readonly #events: readonly SessionEvent[];
   readonly #personal: readonly SessionEvent[];
   readonly #runs: readonly Run[];
 
   constructor(events: readonly SessionEvent[], fields: Fields) {
+    this.#events = events;
     const personal: SessionEvent[] = [];
     const runs = new Map<string, Press[]>();
     for (const [index, event] of events.entries()) {
@@ -46,7 +48,21 @@ export class KeyPresses {
         }
       }
     }
+    this.#addReleases(unspoken);
     return unspoken;
+  }
+
+  /** A release, told as a custom event, says again what its press said; one without a press says it for the first time. */
+  #addReleases(unspoken: Set<SessionEvent>): void {
+    const presses = new Map<string, SessionEvent>();
+    for (const event of this.#events) {
+      const { type, key } = event;
+      if (key === undefined) continue;
+      const name = key.code === "" ? key.key.toLowerCase() : key.code;
+      const press = presses.get(name);
+      if (type === "key") presses.set(name, event);
+      else if ([...key.key].length === 1 && (press === undefined || unspoken.has(press))) unspoken.add(event);
+    }
   }
 }
 

@@ -199,6 +199,16 @@ describe("key presses", () => {
     );
   });
 
+  test("are as silent when they are told again as they are released", async () => {
+    const released = (n: number, key: string) => ({ ...pressed(n, key), type: "custom", customType: "keyup" }) as const;
+    const value = [..."dana@example.com"].flatMap((key, at) => [pressed(2 * at + 1, key), released(2 * at + 2, key)]);
+    const others = [pressed(90, "Enter"), released(91, "Enter"), pressed(92, "k"), released(93, "k")];
+    const { events: redacted } = await redactSession([...value, ...others, released(94, "w")]);
+    expect(redacted.map(({ key }) => (key?.key === "Unidentified" ? "?" : key?.key)).join(" ")).toBe(
+      `${"? ".repeat(32)}Enter Enter k k ?`,
+    );
+  });
+
   test("that spell a name known from a form are silent too", async () => {
     const presses = [..."Dana Whitlock"].map((key, at) => pressed(at + 2, key));
     const { events: redacted } = await redactSession([typed(1, "Dana Whitlock", { autocomplete: "name" }), ...presses]);
