@@ -7,6 +7,7 @@ import { readGestures } from "./reduce/gestures.ts";
 import { inferNavigations, nameNavigations } from "./reduce/landings.ts";
 import { REDUCE_PARAMS, type ReduceParams } from "./reduce/params.ts";
 import { Screenshots } from "./reduce/screenshots.ts";
+import { measureScrolls } from "./reduce/scrolling.ts";
 import { takeAsTold, tellsActions } from "./reduce/told.ts";
 import { endWaits, insertWaits } from "./reduce/waits.ts";
 import { walk } from "./reduce/walk.ts";
@@ -50,7 +51,7 @@ function readActs(
   params: ReduceParams,
 ): { drafts: Draft[]; unused: readonly Unused[] } {
   const { gestures, unused } = readGestures(events, params);
-  const trail = walk(nameNavigations(gestures), unused, startUrl, params);
+  const trail = walk(measureScrolls(nameNavigations(gestures)), unused, startUrl, params);
   inferNavigations(trail.drafts);
   const drafts = insertWaits(trail.drafts, events, params.waitMs);
   endWaits(drafts);

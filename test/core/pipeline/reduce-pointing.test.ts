@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ReduceOutput } from "../../../src/core/pipeline/outputs.ts";
-import { element, field, pageAt, pointAt, reduce, state, type Told } from "./acts.ts";
+import { element, field, HOME, pageAt, pointAt, reduce, state, type Told } from "./acts.ts";
 
 const click = (timeMs: number, x: number, y: number, more: Partial<Told> = {}): Told => ({
   type: "click",
@@ -305,6 +305,25 @@ describe("scrolls", () => {
     const rewritten: Told = { type: "navigation", timeMs: 1100, page: pageAt("https://shop.example/?page=2") };
     const output = reduce([scroll(1000, 100), rewritten, scroll(1200, 100)]);
     expect(output.actions).toMatchObject([{ kind: "scroll", delta: { x: 0, y: 200 } }]);
+  });
+
+  test("that do not say how far are as far as the page then is from where it was", () => {
+    const at = (timeMs: number, y: number, more: Partial<Told> = {}): Told => ({
+      type: "scroll",
+      timeMs,
+      page: { ...HOME, scroll: { x: 0, y } },
+      ...more,
+    });
+    const output = reduce([click(900, 1, 1), at(1000, 300), at(1200, 500), at(1300, 500), at(1400, 450)]);
+    expect(output.actions).toMatchObject([
+      { kind: "click" },
+      { kind: "scroll", delta: { x: 0, y: 500 }, inferred: ["DISTANCE_FROM_PAGE"] },
+      { kind: "scroll", delta: { x: 0, y: -50 } },
+    ]);
+    expect(codes(output)).toEqual(["SCROLL_NO_MOVE"]);
+    const list = { target: element("list", { tag: "div" }) };
+    expect(reduce([click(900, 1, 1), at(1000, 300, list)]).actions[1]).not.toHaveProperty("delta");
+    expect(reduce([at(1000, 300)]).actions[0]).not.toHaveProperty("delta");
   });
 
   test("that go nowhere are no acts", () => {

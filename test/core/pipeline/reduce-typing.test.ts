@@ -118,7 +118,7 @@ describe("typing", () => {
 
 describe("keys that no field tells of", () => {
   test("are one text, which says that it is what the keys put in", () => {
-    const told = ["h", "i", " ", "X", "Backspace", "!"].map((name, index) => withoutTarget(press(1000 + index, name)));
+    const told = ["h", "i", " ", "😀", "Backspace", "!"].map((name, index) => withoutTarget(press(1000 + index, name)));
     expect(reduce(told).actions).toMatchObject([{ kind: "type", value: "hi !", inferred: ["VALUE_FROM_KEYS"] }]);
   });
 
@@ -210,6 +210,14 @@ describe("raw key presses", () => {
     const output = reduce([down(1, "Shift"), down(2, "Shift"), down(3, "Tab"), up(4, "Tab"), up(5, "Shift")]);
     expect(brief(output)).toEqual(["hotkey shift+Tab"]);
     expect(codes(output)).toEqual(["DUPLICATE_EVENT"]);
+  });
+
+  test("that were redacted are one masked text, whichever was released first", () => {
+    const hidden = "Unidentified";
+    const output = reduce([down(1, hidden), down(2, hidden), up(3, hidden), up(4, hidden)]);
+    expect(output.actions).toMatchObject([
+      { kind: "type", value: "****", masked: true, inferred: ["VALUE_FROM_KEYS"] },
+    ]);
   });
 
   test("released that were never pressed are no acts", () => {

@@ -1,6 +1,6 @@
 import type { ActionKind } from "../outputs.ts";
 import type { Input, Point, Pointer, SessionEvent, Target } from "../recorded.ts";
-import type { Gesture } from "./gesture.ts";
+import { type Gesture, nameOf } from "./gesture.ts";
 import { isHiddenText, isHotkey, isSecretField, isTextField, nameKeys, textOf } from "./keys.ts";
 
 /** An action while events still join it. */
@@ -97,7 +97,7 @@ function specifics(event: SessionEvent): Specifics {
       // A form that nobody was seen to submit: Enter does it in any of its fields.
       return { kind: "key", value: "Enter", submits: true, inferred: new Set(["ENTER_FOR_SUBMIT"]) };
     case "custom":
-      return event.customType === "wait"
+      return nameOf(event) === "wait"
         ? { kind: "wait", point: undefined }
         : { kind: "other", name: event.customType ?? type };
     case "focus":

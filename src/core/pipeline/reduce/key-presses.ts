@@ -1,6 +1,6 @@
 import type { Key, SessionEvent } from "../recorded.ts";
 import { type Gesture, nameOf, retyped, type Unused } from "./gesture.ts";
-import { isModifier } from "./keys.ts";
+import { isHiddenText, isModifier } from "./keys.ts";
 
 interface Typed {
   readonly event: SessionEvent;
@@ -121,7 +121,8 @@ function findUnreleased(events: readonly SessionEvent[]): Set<SessionEvent> {
   const unreleased = new Set<SessionEvent>();
   const released = new Set<string>();
   for (const event of events.toReversed()) {
-    if (event.key === undefined) continue;
+    // Which of the keys that nobody can tell was released nobody can tell.
+    if (event.key === undefined || isHiddenText(event.key)) continue;
     const name = codeOf(event.key);
     if (isRelease(event)) released.add(name);
     else if (isPress(event) && !released.delete(name)) unreleased.add(event);

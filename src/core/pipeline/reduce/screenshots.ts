@@ -20,7 +20,8 @@ export class Screenshots {
   readonly #events: readonly SessionEvent[];
   readonly #placeOf: (event: SessionEvent) => number;
   readonly #unused: ReadonlyMap<SessionEvent, string>;
-  readonly #isShared: boolean;
+  /** Of each event the last screenshot before it, where one stands for all that follows. */
+  readonly #shared: readonly (Screenshot | undefined)[] | undefined;
 
   /**
    * `unused` has the code of every event that is in no action. `isShared`: a screenshot stands for
@@ -35,7 +36,7 @@ export class Screenshots {
     this.#events = events;
     this.#placeOf = placeOf;
     this.#unused = unused;
-    this.#isShared = isShared;
+    this.#shared = isShared ? lastBefore(events) : undefined;
   }
 
   /**
@@ -47,20 +48,31 @@ export class Screenshots {
     const first = events.find((event) => event.type !== "navigation") ?? events[0] ?? lead;
     const own = ofPhase(first, "before");
     if (own !== undefined && events.length > 0) return own;
+    const at = this.#placeOf(first);
+    if (this.#shared !== undefined) return this.#shared[at];
     let url = kind === "navigate" ? undefined : lead.page?.url;
-    for (let index = this.#placeOf(first) - 1; index >= 0; index -= 1) {
+    for (let index = at - 1; index >= 0; index -= 1) {
       const event = this.#events[index];
       if (event === undefined) return undefined;
       url ??= event.page?.url;
       if (event.page !== undefined && event.page.url !== url) return undefined;
       const left = ofPhase(event, "after") ?? ofPhase(event, "unknown");
       if (left !== undefined) return left;
-      if (!this.#isShared && !HARMLESS.has(this.#unused.get(event) ?? "")) return undefined;
+      if (!HARMLESS.has(this.#unused.get(event) ?? "")) return undefined;
       const seen = ofPhase(event, "before");
       if (seen !== undefined) return seen;
     }
     return undefined;
   }
+}
+
+function lastBefore(events: readonly SessionEvent[]): (Screenshot | undefined)[] {
+  let last: Screenshot | undefined;
+  return events.map((event) => {
+    const before = last;
+    last = event.screenshots.at(-1) ?? last;
+    return before;
+  });
 }
 
 /** The last one taken then. */

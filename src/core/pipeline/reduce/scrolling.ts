@@ -3,7 +3,28 @@ import type { Draft } from "./draft.ts";
 import type { Gesture } from "./gesture.ts";
 import { isSameDocument, isSameElement } from "./identity.ts";
 import type { ReduceParams } from "./params.ts";
+import { isDocument } from "./targets.ts";
 import type { Trail } from "./trail.ts";
+
+/**
+ * Scrolls that don't say how far: as far as the page is from where it was told to be before. Those of
+ * an element within the page say nothing of that.
+ */
+export function measureScrolls(gestures: readonly Gesture[]): Gesture[] {
+  let before: SessionEvent | undefined;
+  return gestures.map((gesture) => {
+    const { event } = gesture;
+    const earlier = before;
+    if (event.page !== undefined) before = event;
+    const isUnmeasured = event.type === "scroll" && event.pointer?.delta === undefined;
+    if (!isUnmeasured || earlier?.page === undefined || event.page === undefined) return gesture;
+    if (!isSameDocument(earlier, event) || (event.target !== undefined && !isDocument(event.target))) return gesture;
+    const [from, to] = [earlier.page.scroll, event.page.scroll];
+    const delta = { x: add(to.x, -from.x), y: add(to.y, -from.y) };
+    const pointer = { x: 0, y: 0, button: 0, clicks: 0, ...event.pointer, delta };
+    return { ...gesture, event: { ...event, pointer }, inferred: [...gesture.inferred, "DISTANCE_FROM_PAGE"] };
+  });
+}
 
 /** A scroll: more of the one before when it goes the same way soon after; none when the page did it. */
 export function takeScroll(trail: Trail, gesture: Gesture, params: ReduceParams): void {

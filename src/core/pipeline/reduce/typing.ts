@@ -118,9 +118,14 @@ function takesBack(trail: Trail, gesture: Gesture): boolean {
   if (key?.key !== "Backspace" || isHotkey(key)) return false;
   if (last?.kind !== "type" || last.isToldValue) return false;
   if (target !== undefined && !isSameElement(last.lead.target, target)) return false;
-  const letters = [...(last.value ?? "")];
-  if (letters.length === 0) return false;
+  const { value = "" } = last;
+  if (value === "") return false;
   trail.join(last, gesture);
-  if (!last.masked) last.value = letters.slice(0, -1).join("");
+  if (!last.masked) last.value = withoutLastLetter(value);
   return true;
+}
+
+function withoutLastLetter(text: string): string {
+  const isPair = (text.codePointAt(text.length - 2) ?? 0) > 0xffff;
+  return text.slice(0, isPair ? -2 : -1);
 }
