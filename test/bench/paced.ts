@@ -10,8 +10,8 @@ import { batchOf, benchEvents } from "./material.ts";
 // A load generator for latencies, in a process of its own: reads one job from argv, writes its
 // result as JSON. Batches are due evenly spread over time and streams, and are sent when they are
 // due whatever has been acked. They are encoded beforehand and written as they are: with a generator
-// that encodes as it goes, as load.ts does, the p99 of the same daemon was 24 ms and not 12, for the
-// garbage the generator collected.
+// that encoded as it went and collected the garbage of that, the p99 of the same daemon was 24 ms at
+// 277 batches a second; with this one it was 12 ms at 350.
 
 export interface PacedLoad {
   readonly url: string;

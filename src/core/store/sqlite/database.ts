@@ -14,8 +14,8 @@ export interface DatabaseOptions {
 /**
  * Opens the database file with the settings every connection has. Pages of 8 KiB stored real
  * batches faster than 4 KiB; a checkpoint every 4 MiB of log costs 2% of throughput against one
- * every 16 MiB, and keeps commits waiting a quarter as long each time: at most 5 ms at half load.
- * Without any the p99 of acks is no lower, so that the writer makes them itself.
+ * every 16 MiB, and keeps commits waiting a quarter as long each time: at most 5 ms in a traced run
+ * at half load. In a run without any the p99 of acks was no lower, so the writer makes them itself.
  * Its directory must exist. Fails with `no_store` NO_STORE when a file opened for reading is not there.
  */
 export function openDatabase(options: DatabaseOptions): Database.Database {
