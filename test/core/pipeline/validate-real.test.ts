@@ -26,7 +26,7 @@ const REAL: readonly Real[] = [
     path: SAMPLE,
     found: {
       "filter-and-compare": { events: "32 of 32", codes: { TIME_DUPLICATE: 1 } },
-      "return-policy-lookup": { events: "36 of 36", codes: {} },
+      "return-policy-lookup": { events: "37 of 37", codes: {} },
       "search-and-buy": { events: "80 of 80", codes: {} },
     },
   },
