@@ -99,6 +99,7 @@ async function serve(flags: Flags): Promise<void> {
   for (const warning of loaded.warnings) logger.warn(warning);
   await reportSettings(config, logger);
   // What a paused HTTP/2 stream may still take in, beside its window; a thousand streams multiply it.
+  // No more than the smallest window, or it takes in a second one.
   setDefaultHighWaterMark(false, STREAM_BUFFER);
   await using server = await Server.start({ config, logger, version: version() });
   process.on("SIGHUP", () => void server.reload());
@@ -106,7 +107,7 @@ async function serve(flags: Flags): Promise<void> {
   await stopped(server, logger, config.graceMs);
 }
 
-const STREAM_BUFFER = 16 * 1024;
+const STREAM_BUFFER = 8 * 1024;
 
 async function reportSettings(config: Config, logger: Logger): Promise<void> {
   const problems = await checkConfig(config, systemClock.now());

@@ -270,7 +270,8 @@ function createHandlers(app: App, { metrics, health, memory, shutdown, onSealed 
 
 const MIN_CREDIT = 64 * 1024;
 const MAX_CREDIT = 8 * 1024 * 1024;
-const SMALL_WINDOW = 16 * 1024;
+/** A stream that waits for memory holds twice this unread: it is asked for again when its bytes arrive. */
+const SMALL_WINDOW = 8 * 1024;
 const LARGE_WINDOW = 1024 * 1024;
 /** How the memory budget is parted. */
 const ARRIVING_SHARE = 1 / 3;
