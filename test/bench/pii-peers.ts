@@ -11,7 +11,7 @@ export interface Redactor {
   find(text: string): Promise<readonly FoundSpan[]>;
 }
 
-export type FoundSpan = Omit<LabelledSpan, "kind"> & { readonly kind: RedactionKind | undefined };
+type FoundSpan = Omit<LabelledSpan, "kind"> & { readonly kind: RedactionKind | undefined };
 
 /** npm's redact-pii 3.4, all its rules on. It gives no places, so they are read from where its words stand. */
 export function redactPiiPeer(): Redactor {
