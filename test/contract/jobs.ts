@@ -158,6 +158,24 @@ export function jobsContract(place: () => Promise<() => Promise<Store>>): void {
       expect(await store.nextDue([kind], never)).toBeUndefined();
     });
 
+    it("gives all of many that fall due at once, however few are asked for at a time", async () => {
+      const kind = fresh();
+      for (let session = 0; session < 620; session++) await openSession(store, "due", `d${session}`);
+      const jobs = Array.from({ length: 620 }, (_, session) => ({
+        ...job(kind),
+        project: "due",
+        session: `d${session}`,
+      }));
+      await enqueue(jobs.map((each) => ({ ...each, runAtMs: 5_000 })));
+      const seen = new Set<number>();
+      for (;;) {
+        const claimed = await claim(store, kind, 6_000, { limit: 31 });
+        if (claimed.length === 0) break;
+        for (const each of claimed) seen.add(each.job);
+      }
+      expect(seen.size).toBe(620);
+    });
+
     it("never gives a job to two, though many claim at once over two connections", async () => {
       const kind = fresh();
       await using other = await open();
@@ -245,71 +263,6 @@ export function jobsContract(place: () => Promise<() => Promise<Store>>): void {
       await claim(store, kind, 1_000, { leaseMs: 100 });
       expect(await store.rescue({ nowMs: 2_000, limit: 2, maxLost: 5 }, never)).toEqual({ rescued: 2, dead: 0 });
       expect(await store.rescue({ nowMs: 2_000, limit: 2, maxLost: 5 }, never)).toEqual({ rescued: 1, dead: 0 });
-    });
-  });
-
-  describe("settle", () => {
-    it("keeps what each attempt came to, and spends one for a retry alone", async () => {
-      const kind = fresh();
-      await enqueue([job(kind)]);
-      const first = await claimOne(store, kind, 1_000);
-      await store.settle([{ lease: first, outcome: "retry", runAtMs: 5_000, error }], 1_100, never);
-      expect(await only(kind)).toMatchObject({ state: "scheduled", attempts: 1, runAtMs: 5_000, error });
-      expect(await claim(store, kind, 4_999)).toEqual([]);
-      const second = await claimOne(store, kind, 5_000);
-      expect(second.attempt).toBe(2);
-      const open = { reason: "BREAKER_OPEN", message: "The model is down." };
-      await store.settle([{ lease: second, outcome: "snooze", runAtMs: 6_000, error: open }], 5_100, never);
-      const third = await claimOne(store, kind, 6_000);
-      expect(third.attempt).toBe(2);
-      await store.settle([{ lease: third, outcome: "retry", runAtMs: 0, error }], 6_100, never);
-      const fourth = await claimOne(store, kind, 6_100);
-      expect(fourth.attempt).toBe(3);
-      await store.settle([{ lease: fourth, outcome: "discard", error }], 6_200, never);
-      const attempt = { owner: "w1", error };
-      expect(await only(kind)).toMatchObject({
-        ...{ state: "dead", attempts: 3, error, startedAtMs: 6_100, endedAtMs: 6_200 },
-        ...{ leaseOwner: undefined, leaseUntilMs: undefined },
-        history: [
-          { ...attempt, attempt: 1, outcome: "retry", startedAtMs: 1_000, endedAtMs: 1_100 },
-          { ...attempt, attempt: 2, outcome: "snooze", startedAtMs: 5_000, endedAtMs: 5_100, error: open },
-          { ...attempt, attempt: 2, outcome: "retry", startedAtMs: 6_000, endedAtMs: 6_100 },
-          { ...attempt, attempt: 3, outcome: "discard", startedAtMs: 6_100, endedAtMs: 6_200 },
-        ],
-      });
-    });
-
-    it("clears the error of a job that ends well, and keeps its history", async () => {
-      const kind = fresh();
-      await enqueue([job(kind)]);
-      const first = await claimOne(store, kind, 1_000);
-      await store.settle([{ lease: first, outcome: "retry", runAtMs: 1_100, error }], 1_100, never);
-      await settleDone(store, await claimOne(store, kind, 1_200), 1_300);
-      expect(await only(kind)).toMatchObject({ state: "done", attempts: 2, error: undefined, history: [{ error }] });
-    });
-
-    it("keeps the last hundred attempts of a job that is put off for days", async () => {
-      const kind = fresh();
-      await enqueue([job(kind)]);
-      for (let nowMs = 1; nowMs <= 130; nowMs++) {
-        const lease = await claimOne(store, kind, nowMs);
-        await store.settle([{ lease, outcome: "snooze", runAtMs: nowMs, error }], nowMs, never);
-      }
-      const { history } = { history: [], ...(await only(kind)) };
-      expect(history.map(({ endedAtMs }) => endedAtMs)).toEqual(Array.from({ length: 100 }, (_, index) => 31 + index));
-    });
-
-    it("cancels what is to be tried again when somebody wants it to end", async () => {
-      const kind = fresh();
-      await enqueue([job(kind, 1), job(kind, 2), job(kind, 3)]);
-      const [retried, done, lost] = await claim(store, kind, 1_000, { leaseMs: 500 });
-      if (retried === undefined || done === undefined || lost === undefined) throw new Error("three were enqueued");
-      expect(await store.cancelJobs({ kind }, 1_100, never)).toBe(3);
-      expect(await store.cancelJobs({ kind }, 1_100, never)).toBe(0);
-      await store.settle([{ lease: retried, outcome: "retry", runAtMs: 2_000, error }], 1_200, never);
-      await settleDone(store, done, 1_200);
-      await store.rescue({ nowMs: 1_500, limit: 100, maxLost: 5 }, never);
-      expect(await states(kind)).toEqual(["cancelled", "done", "cancelled"]);
     });
   });
 }

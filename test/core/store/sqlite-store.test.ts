@@ -7,9 +7,11 @@ import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
 import { artifactsContract } from "../../contract/artifacts.ts";
 import { campaignContract } from "../../contract/campaigns.ts";
+import { artifact, claimOne, sealedSession, settleDone } from "../../contract/job-fixtures.ts";
 import { jobListContract } from "../../contract/job-list.ts";
 import { jobsContract } from "../../contract/jobs.ts";
 import { retentionContract } from "../../contract/retention.ts";
+import { settleContract } from "../../contract/settle.ts";
 import { storeContract } from "../../contract/store.ts";
 import { events, never } from "../../fixtures.ts";
 
@@ -30,6 +32,7 @@ describe("SqliteStore", () => {
     return () => open(path);
   };
   describe("jobs", () => jobsContract(place));
+  describe("settling", () => settleContract(place));
   describe("lists of jobs", () => jobListContract(place));
   describe("artifacts", () => artifactsContract(place));
   describe("campaigns", () =>
@@ -69,6 +72,21 @@ describe("SqliteStore", () => {
     await append(one, 1, 3);
     expect(await append(two, 1, 5)).toMatchObject({ stored: 2, duplicate: 3 });
     expect(await append(one, 4, 4)).toMatchObject({ stored: 2, duplicate: 2, durableSeq: 7n });
+  });
+
+  it("stores nothing of a settlement for a session that is gone", async () => {
+    const path = join(dir, "sluice.db");
+    await using store = await open(path);
+    await sealedSession(store, "p", "s", [{ kind: "reduce", project: "p", session: "s", priority: 5 }]);
+    const lease = await claimOne(store, "reduce", Date.now());
+    const database = new Database(path);
+    for (const table of ["jobs", "segments", "streams", "sessions"]) database.exec(`DELETE FROM ${table}`);
+    const follow = [{ kind: "score", project: "p", session: "s", priority: 5 }];
+    expect(await settleDone(store, lease, Date.now(), artifact("reduce", "late"), follow)).toBe("lost");
+    expect(
+      database.prepare("SELECT (SELECT count(*) FROM artifacts) + (SELECT count(*) FROM jobs)").pluck().get(),
+    ).toBe(0);
+    database.close();
   });
 
   it("refuses to read where there is no store", async () => {
