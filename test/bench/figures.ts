@@ -25,6 +25,8 @@ export interface Report {
   readonly figures: Readonly<Record<string, Figure>>;
   /** What each figure is to reach: at least, or at most. */
   readonly targets: Readonly<Record<string, { readonly least?: number; readonly most?: number }>>;
+  /** Figures that could not be measured here, and why. Their targets are not met. */
+  readonly missing?: Readonly<Record<string, string>>;
 }
 
 /** Prints for people, or with `json` one object as the last line. Returns whether every target was met. */
@@ -38,8 +40,8 @@ export function print(report: Report, json: boolean): boolean {
   const ok = Object.values(checks).every(Boolean);
   if (json) {
     const machine = `${cpus().length} cores ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}`;
-    const { name, runs, figures } = report;
-    process.stdout.write(`${JSON.stringify({ name, machine, runs, figures, checks, ok })}\n`);
+    const { name, runs, figures, missing } = report;
+    process.stdout.write(`${JSON.stringify({ name, machine, runs, figures, missing, checks, ok })}\n`);
     return ok;
   }
   for (const [name, { value, min, max, unit }] of Object.entries(report.figures)) {
@@ -50,6 +52,9 @@ export function print(report: Report, json: boolean): boolean {
     process.stdout.write(
       `${name.padEnd(24)}${String(value).padStart(9)} ${unit.padEnd(9)} ${`${min} to ${max}`.padEnd(22)}${bound.padEnd(16)}${verdict}\n`,
     );
+  }
+  for (const [name, reason] of Object.entries(report.missing ?? {})) {
+    process.stdout.write(`${name.padEnd(24)}not measured: ${reason}\n`);
   }
   return ok;
 }

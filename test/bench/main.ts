@@ -1,12 +1,14 @@
 import { parseArgs } from "node:util";
 import { print, type Report } from "./figures.ts";
 import { ingest } from "./ingest.ts";
+import { jobs } from "./jobs.ts";
 import { redact } from "./redact.ts";
 
 // npm run bench -- NAME [--json] [--runs N]
 
 const BENCHES: ReadonlyMap<string, (runs: number, note: (line: string) => void) => Promise<Report>> = new Map([
   ["ingest", ingest],
+  ["jobs", jobs],
   ["redact", redact],
 ]);
 
