@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
 import { artifactsContract } from "../../contract/artifacts.ts";
@@ -15,6 +15,15 @@ import { settleContract } from "../../contract/settle.ts";
 import { storeContract } from "../../contract/store.ts";
 import { events, never } from "../../fixtures.ts";
 
+/** Where the stores are that a contract's tests share. */
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "sluice-"));
+});
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "sluice-"));
@@ -26,9 +35,9 @@ afterEach(async () => {
 const open = async (path: string, create = true) => SqliteStore.open({ path, limits: DEFAULT_LIMITS, create });
 
 describe("SqliteStore", () => {
-  storeContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db")));
+  storeContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db")));
   const place = async () => {
-    const path = join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db");
+    const path = join(await mkdtemp(join(root, "place-")), "sluice.db");
     return () => open(path);
   };
   describe("jobs", () => jobsContract(place));
@@ -36,10 +45,10 @@ describe("SqliteStore", () => {
   describe("lists of jobs", () => jobListContract(place));
   describe("artifacts", () => artifactsContract(place));
   describe("campaigns", () =>
-    campaignContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db"))));
+    campaignContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
 
   describe("retention", () =>
-    retentionContract(async () => open(join(await mkdtemp(join(tmpdir(), "sluice-")), "sluice.db"))));
+    retentionContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
 
   const ref = { project: "p", session: "s", stream: "main" };
   const append = (store: SqliteStore, first: number, count: number) =>
