@@ -8,6 +8,7 @@ import { Collector } from "../src/client/index.ts";
 import { openRecordings, type RecordedBlob, type RecordedEvent } from "../src/core/import/importer.ts";
 import { Daemon, sluice } from "./daemon.ts";
 import { type Count, compareBlobs, compareEvents, findBlob, type Source } from "./demo-check.ts";
+import { untilProcessed } from "./demo-pipeline.ts";
 import { Tape, TIMES_FASTER } from "./demo-tape.ts";
 
 // A real daemon, the sample streamed to it by a collector, a kill -9 in the middle, and a look at
@@ -16,7 +17,7 @@ import { Tape, TIMES_FASTER } from "./demo-tape.ts";
 const SAMPLE = fileURLToPath(new URL("sample/", import.meta.url));
 /** Events pushed while the daemon is gone. */
 const PUSHED_WITHOUT_DAEMON = 15;
-const GIVE_UP_AFTER_MS = 55_000;
+const GIVE_UP_AFTER_MS = 110_000;
 
 const { keep } = parseArgs({ options: { keep: { type: "boolean", default: false } } }).values;
 const dir = await mkdtemp(join(tmpdir(), "sluice-demo-"));
@@ -101,12 +102,22 @@ async function demo(signal: AbortSignal): Promise<boolean> {
       ["screenshots", blobRow],
     ]);
     const whole = isWhole(eventRow, events) && isWhole(blobRow, blobs.size);
+    heading("What the pipeline made of it");
+    const longestName = longest?.recording.session ?? "";
+    const sessions = sources.map(({ recording }) => recording.session);
+    const screenshot = await untilProcessed(dir, sessions, longestName, signal);
+    tell(`${sessions.length} sessions have been through every stage, by the daemon itself`);
+    await show("sessions", "result", longestName);
+    if (screenshot !== undefined) {
+      print(`\na screenshot as it was recorded, kept apart\n${screenshot.original}`);
+      print(`and the one that may be published\n${screenshot.painted}`);
+    }
     print(
       whole
         ? styleText("green", `\nNothing was lost and nothing doubled: ${events} events, ${blobs.size} screenshots.`)
         : styleText("red", "\nWhat is stored is not what was sent."),
     );
-    return whole;
+    return whole && screenshot !== undefined;
   } finally {
     await daemon[Symbol.asyncDispose]();
   }

@@ -13,6 +13,13 @@ test("the demo streams the sample through a kill -9, and says that nothing was l
     expect([acked, stored, ...wrong]).toEqual([sent, sent, 0, 0, 0]);
   }
   expect(stdout).toContain("kill -9");
+  // What came of it: actions with placeholders for what was typed, a score, what was redacted, and two screenshots.
+  expect(stdout).toMatch(/^ +\d+ {2}type\(.*<EMAIL_1>/m);
+  expect(stdout).toMatch(/^score +\d+(\.\d)? of 100: /m);
+  expect(stdout).toMatch(/^redacted distinct values: .*\d email/m);
+  expect(stdout).toMatch(
+    /\/data\/blobs\/default\/..\/[0-9a-f]{64}\n.*\n.*\/data\/derived\/default\/..\/[0-9a-f]{64}$/m,
+  );
 });
 
 /** The numbers in the row that begins with this word. */

@@ -13,6 +13,7 @@ import { writeTable } from "../table.ts";
 interface ResultOptions extends StoreOptions {
   readonly project: string;
   readonly stage?: StageName;
+  readonly wait?: boolean;
 }
 
 export function registerResult(sessions: Command): void {
@@ -24,6 +25,7 @@ export function registerResult(sessions: Command): void {
       "Examples:\n  sluice sessions result checkout-0001\n  sluice sessions result checkout-0001 --stage reduce > actions.json\n",
     )
     .option("--project <id>", "whose", "default")
+    .option("--wait", "wait until no job of it is left to run")
     .addOption(new Option("--stage <name>", "this stage's artifact, as JSON").choices(STAGE_NAMES))
     .action((id: string, options: ResultOptions) => run(options, (context) => result(context, id, options)));
 }
@@ -31,8 +33,9 @@ export function registerResult(sessions: Command): void {
 async function result(context: Context, id: string, options: ResultOptions): Promise<number> {
   await using app = await open(context, options);
   const { output, signal } = context;
-  const { project, stage } = options;
+  const { project, stage, wait } = options;
   if ((await app.store.readSession(project, id, signal)) === undefined) throw noSession(project, id);
+  if (wait === true) await untilNoJobs(app, project, id, signal);
   if (stage !== undefined) {
     const data = await readOutput(app, project, id, stage, signal);
     if (data === undefined) throw notProcessed(id, stage);
@@ -57,6 +60,16 @@ async function result(context: Context, id: string, options: ResultOptions): Pro
   if (redacted !== undefined) await tellRedaction(output, redacted.report);
   return EXIT.done;
 }
+
+async function untilNoJobs(app: App, project: string, session: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const { jobs } = await app.store.listJobs({ project, session, limit: 1000, cursor: undefined }, signal);
+    if (jobs.every(({ endedAtMs }) => endedAtMs !== undefined)) return;
+    await app.clock.sleep(LOOK_EVERY_MS, signal);
+  }
+}
+
+const LOOK_EVERY_MS = 100;
 
 /** A stage's current artifact; undefined when the session has none. */
 async function readOutput<S extends StageName>(
