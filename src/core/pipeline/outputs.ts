@@ -102,7 +102,7 @@ export interface AssembleOutput {
 }
 
 /** One example a session: the whole trajectory. */
-export interface SessionExample {
+interface SessionExample {
   readonly id: string;
   readonly task: string;
   readonly startUrl: string;

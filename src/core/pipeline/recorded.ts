@@ -208,7 +208,7 @@ export interface Finding {
   readonly path?: string;
 }
 
-export const REDACTION_KINDS = [
+const REDACTION_KINDS = [
   "email",
   "phone",
   "card",
