@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     process.exitCode = 1;
   } finally {
     if (keep) print(`\nAll of it is in ${dir}. In there, sluice sessions list finds it.`);
-    else await rm(dir, { recursive: true, force: true });
+    else await rm(dir, { recursive: true, force: true, maxRetries: 10 });
     if (!keep) print("\nThe data is deleted again; npm run demo -- --keep leaves it, for you to look at.");
   }
 }

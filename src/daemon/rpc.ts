@@ -243,6 +243,9 @@ function discard(request: NodeRequest, response: NodeResponse): void {
   if ("stream" in request) {
     const { stream } = request;
     if (!stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+    // A closed stream stays, and its connection with it, until what has arrived of it is read: the
+    // body's reader has paused it for good.
+    stream.removeAllListeners("data").resume();
     return;
   }
   if (request.complete) return;

@@ -49,7 +49,7 @@ export class TestDaemon implements AsyncDisposable {
       const process = await DaemonProcess.start({ directory, env, port });
       return new TestDaemon(directory, process, await process.ready, env);
     } catch (error) {
-      await rm(directory, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true, maxRetries: 10 });
       throw error;
     }
   }
@@ -158,7 +158,8 @@ export class TestDaemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const link of this.#links) link[Symbol.dispose]();
     await this.#process[Symbol.asyncDispose]();
-    await rm(this.directory, { recursive: true, force: true });
+    // A stage that was running when the daemon was killed may write for a moment more.
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

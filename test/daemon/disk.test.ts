@@ -28,7 +28,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "sluice-disk-"));
 });
 afterEach(async () => {
-  await rm(directory, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 });
 
 test("on a full disk senders are told to wait, ingest goes on by itself when there is room, and nothing acked is lost", {

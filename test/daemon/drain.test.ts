@@ -28,7 +28,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "sluice-drain-"));
 });
 afterEach(async () => {
-  await rm(directory, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 });
 
 test("on SIGTERM every caller is told to come back, after an ack for all of its that is stored", async () => {

@@ -44,8 +44,8 @@ describe("a session that is sealed", () => {
     await start();
     await record("s1", [...batch]);
     await eventually(async () => expect(await firstJob("s1")).toMatchObject({ state: "done", attempts: 1 }));
-    const [head] = await store.readHeads("default", "s1", never);
-    expect(head).toMatchObject({ stage: "validate" });
+    const heads = await store.readHeads("default", "s1", never);
+    expect(heads.map(({ stage }) => stage)).toContain("validate");
     expect(await daemon.sample('sluice_job_runs_total{kind="validate",outcome="done"}')).toBe(1);
     expect(await daemon.sample('sluice_job_seconds_count{kind="validate"}')).toBe(1);
     expect(await daemon.sample("sluice_stage_hosts")).toBe(1);

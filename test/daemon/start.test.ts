@@ -40,6 +40,6 @@ test("a daemon that can't start says why and what to do in one line, and ends wi
     expect(nowhere.stderr).toContain("The directory /proc/sluice of the store can't be made");
     expect(await refused(dir, "--prot", "1")).toMatchObject({ code: 2, line: { reason: "USAGE" } });
   } finally {
-    await rm(dir, { recursive: true });
+    await rm(dir, { recursive: true, maxRetries: 10 });
   }
 });

@@ -29,7 +29,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "sluice-strace-"));
 });
 afterEach(async () => {
-  await rm(directory, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 });
 
 test("no ack is written before the fsync that follows the last write of what it acks", {

@@ -91,7 +91,7 @@ class Reader implements AsyncDisposable {
     for (const { pid } of this.#serving) if (pid !== undefined) process.kill(-pid, "SIGTERM");
     await Promise.all(this.#serving.map((child) => child.exitCode ?? once(child, "exit")));
     await this.#daemon?.stop();
-    await rm(this.#dir, { recursive: true, force: true });
+    await rm(this.#dir, { recursive: true, force: true, maxRetries: 10 });
   }
 
   async #program(name: string, script: string): Promise<void> {

@@ -61,7 +61,7 @@ test("every recording that can be imported goes through every stage, and what be
     for (const session of sessions) rows.push(await outcomeOf(app.store, session));
     process.stdout.write(`${rows.map((row) => JSON.stringify(row)).join("\n")}\n`);
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(directory, { recursive: true, maxRetries: 10 });
   }
 });
 

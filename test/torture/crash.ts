@@ -48,7 +48,7 @@ export async function crash(options: CrashOptions): Promise<CrashResult> {
     const kept = !sound && options.keep === true ? directory : undefined;
     return { ...found, kills: options.kills, directory: kept };
   } finally {
-    if (sound || options.keep !== true) await rm(directory, { recursive: true });
+    if (sound || options.keep !== true) await rm(directory, { recursive: true, maxRetries: 10 });
   }
 }
 

@@ -49,7 +49,7 @@ export async function tortureJobs(options: JobsOptions): Promise<JobsResult> {
     const kept = !sound && options.keep === true ? directory : undefined;
     return { kills: options.kills, stalls, ...found, directory: kept };
   } finally {
-    if (sound || options.keep !== true) await rm(directory, { recursive: true });
+    if (sound || options.keep !== true) await rm(directory, { recursive: true, maxRetries: 10 });
   }
 }
 
