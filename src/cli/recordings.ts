@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import type { SourceBlob } from "../client/index.ts";
 import { AppError } from "../core/errors.ts";
 import { openRecordings, type RecordedBlob, type Recording } from "../core/import/importer.ts";
@@ -47,8 +46,8 @@ export async function findRecordings(
   };
 }
 
-export function sourceBlob({ id, size, mediaType, path }: RecordedBlob): SourceBlob {
-  return { id, size, mediaType, read: (offset, signal) => createReadStream(path, { start: offset, signal }) };
+export function sourceBlob({ id, size, mediaType, read }: RecordedBlob): SourceBlob {
+  return { id, size, mediaType, read };
 }
 
 function duplicate({ session, stream }: Recording): AppError {

@@ -2,8 +2,9 @@ import { dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Box, BoxSchema, EventSchema, ScreenshotPhase } from "../../wire/gen/sluice/v1/event_pb.ts";
 import type { SessionInfo } from "../store/store.ts";
+import { allTold } from "./account.ts";
 import { isOneALine, looksLikeTrajectory, parseTrajectory, type Step, type Trajectory } from "./agentnet-format.ts";
-import { badCapture, hashFile, listDirectory, readHead, readText, statIfThere } from "./file-access.ts";
+import { badCapture, fileReader, hashFile, listDirectory, readHead, readText, statIfThere } from "./file-access.ts";
 import type { Importer, RecordedBlob, RecordedEvent, Recording } from "./importer.ts";
 import { readLines } from "./lines.ts";
 import { type Action, countActions, readActions, type Size } from "./pyautogui.ts";
@@ -57,6 +58,8 @@ function recordingOf(trajectory: Trajectory, path: string, line?: number): Recor
     stream: "main",
     info: infoOf(trajectory),
     eventCount: trajectory.steps.reduce((sum, step) => sum + countActions(step.code), 0),
+    absent: ["times", "pages", "elements", "typing field by field"],
+    account: async () => allTold(trajectory.steps.length),
     where: (seq) => source.where(stepAt(trajectory.steps, seq)),
     events: (fromSeq, signal) => readEvents(trajectory, source, fromSeq, signal),
     blobs: (signal) => readBlobs(trajectory, source, signal),
@@ -125,7 +128,7 @@ async function* readBlobs(trajectory: Trajectory, source: Source, signal: AbortS
     const { id, size, path } = await source.screenshot(step, signal);
     if (told.has(id)) continue;
     told.add(id);
-    yield { id, size, mediaType: "image/png", path };
+    yield { id, size, mediaType: "image/png", path, read: fileReader(path) };
   }
 }
 

@@ -3,7 +3,16 @@ import { fromJsonString, toBinary } from "@bufbuild/protobuf";
 import { z } from "zod";
 import { type Event, EventSchema } from "../../wire/gen/sluice/v1/event_pb.ts";
 import type { SessionInfo } from "../store/store.ts";
-import { badCapture, hashFile, listDirectory, readText, statIfThere, walkDirectory } from "./file-access.ts";
+import { allTold } from "./account.ts";
+import {
+  badCapture,
+  fileReader,
+  hashFile,
+  listDirectory,
+  readText,
+  statIfThere,
+  walkDirectory,
+} from "./file-access.ts";
 import type { Importer, RecordedBlob, RecordedEvent, Recording } from "./importer.ts";
 import { findDefect } from "./json-defect.ts";
 import { countLines, type Line, readLines } from "./lines.ts";
@@ -47,11 +56,14 @@ async function openCapture(directory: string, signal: AbortSignal): Promise<Reco
     throw badCapture({ path, problem: "the file is missing", fix: "a capture has session.json and events.ndjson" });
   }
   const header = await readHeader(session, signal);
+  const count = await countLines(events, signal);
   return {
     session: header.id,
     stream: header.stream,
     info: header.info,
-    eventCount: await countLines(events, signal),
+    eventCount: count,
+    absent: [],
+    account: async () => allTold(count),
     where: (seq) => `${events}:${seq}`,
     events: (fromSeq, reading) => readEvents(events, fromSeq, reading),
     blobs: (reading) => readBlobs(join(directory, "blobs"), reading),
@@ -124,7 +136,7 @@ async function* readBlobs(directory: string, signal: AbortSignal): AsyncIterable
         fix: "restore the file; it was changed or cut off",
       });
     }
-    yield { id, size: found.size, mediaType, path };
+    yield { id, size: found.size, mediaType, path, read: fileReader(path) };
   }
 }
 

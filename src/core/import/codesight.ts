@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { EventSchema, EventType } from "../../wire/gen/sluice/v1/event_pb.ts";
+import { allTold } from "./account.ts";
 import { interactionFields } from "./codesight-event.ts";
 import { readSessions, type SessionSpan } from "./codesight-session.ts";
 import { interactionTime } from "./codesight-time.ts";
@@ -47,6 +48,8 @@ function recordingOf(session: SessionSpan): Recording {
     info: session.info,
     where: (seq) => `${session.path}: ${session.rows.field}[${seq - 1n}]`,
     eventCount: session.rows.count,
+    absent: ["bytes of screenshots"],
+    account: async () => allTold(session.rows.count),
     events: (fromSeq, signal) => readEvents(session, fromSeq, signal),
     // The rows of screenshots hold no bytes.
     blobs: async function* () {},

@@ -68,6 +68,11 @@ export async function hashFile(
   return { id: hash.digest("hex"), size };
 }
 
+/** Reads the file from a byte on, as RecordedBlob has it. */
+export function fileReader(path: string): (offset: number, signal: AbortSignal) => AsyncIterable<Buffer> {
+  return (offset, signal) => readChunks(path, signal, offset);
+}
+
 /** From byte `start` on. */
 export async function* readChunks(path: string, signal: AbortSignal, start = 0): AsyncIterable<Buffer> {
   const stream = createReadStream(path, { signal, start, highWaterMark: 256 * 1024 });

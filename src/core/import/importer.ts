@@ -1,5 +1,6 @@
 import { AppError } from "../errors.ts";
 import type { NewBlob, SessionInfo } from "../store/store.ts";
+import type { Account } from "./account.ts";
 import { AgentNetImporter } from "./agentnet.ts";
 import { CaptureImporter } from "./capture.ts";
 import { CodeSightImporter } from "./codesight.ts";
@@ -28,6 +29,10 @@ export interface Recording {
   where(seq: bigint): string;
   /** undefined when it is not known without reading the recording. */
   readonly eventCount: number | undefined;
+  /** What the format can't tell, for people: "screenshots", "boxes of elements". Never made up. */
+  readonly absent: readonly string[];
+  /** What became of the source's items, all of them. Reads the recording. */
+  account(signal: AbortSignal): Promise<Account>;
   /** From `fromSeq` (1 is the first) to the end, in order and without holes. */
   events(fromSeq: bigint, signal: AbortSignal): AsyncIterable<RecordedEvent>;
   /**
@@ -46,8 +51,10 @@ export interface RecordedEvent {
 }
 
 export interface RecordedBlob extends NewBlob {
-  /** The file that holds the bytes. */
+  /** The file that holds the bytes, alone or among others. */
   readonly path: string;
+  /** From byte `offset` to the end, in pieces of any size. */
+  read(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter(), new CodeSightImporter()];

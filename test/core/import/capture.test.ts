@@ -50,8 +50,15 @@ describe("a native capture", () => {
     expect(events.map((e) => e.blobs)).toEqual([[], [id]]);
     expect(events.map((e) => fromBinary(EventSchema, e.event).type)).toEqual([EventType.NAVIGATION, EventType.CLICK]);
     expect(await collect(recording.blobs(signal))).toEqual([
-      { id, size: image.length, mediaType: "image/webp", path: join(dir, "blobs", `${id}.webp`) },
+      {
+        id,
+        size: image.length,
+        mediaType: "image/webp",
+        path: join(dir, "blobs", `${id}.webp`),
+        read: expect.any(Function),
+      },
     ]);
+    expect(await recording.account(signal)).toEqual({ items: 2, told: 2, context: 0, duplicate: 0 });
   });
 
   test("gives the same bytes each time it is read, and from any position", async () => {
