@@ -39,7 +39,7 @@ export async function untilProcessed(
   }
   const recorded = await readOutput(app.store, session, "validate", signal);
   const redacted = await readOutput(app.store, session, "redact", signal);
-  const pair = firstPainted(recorded.events, redacted.events);
+  const pair = mostPainted(recorded.events, redacted.events);
   if (pair === undefined) return undefined;
   return {
     original: await findBlob(join(dir, "data", "blobs"), pair.original),
@@ -65,19 +65,24 @@ async function readOutput<S extends "validate" | "redact">(
   return JSON.parse(Buffer.from(artifact.data).toString("utf8"));
 }
 
-/** The same events before and after redaction: the first screenshot that became another. */
-function firstPainted(
+/** The same events before and after redaction: a screenshot of the page that showed the most values. */
+function mostPainted(
   recorded: readonly SessionEvent[],
   redacted: readonly SessionEvent[],
 ): { readonly original: string; readonly painted: string } | undefined {
-  const after = new Map(redacted.map((event) => [placeOf(event), event.screenshots]));
-  for (const event of recorded) {
+  const before = new Map(recorded.map((event) => [placeOf(event), event.screenshots]));
+  const byValues = [...redacted].sort((a, b) => valuesOn(b) - valuesOn(a));
+  for (const event of byValues) {
     for (const { blob, phase } of event.screenshots) {
-      const now = after.get(placeOf(event))?.find((each) => each.phase === phase);
-      if (now !== undefined && now.blob !== blob) return { original: blob, painted: now.blob };
+      const original = before.get(placeOf(event))?.find((each) => each.phase === phase);
+      if (original !== undefined && original.blob !== blob) return { original: original.blob, painted: blob };
     }
   }
   return undefined;
+}
+
+function valuesOn({ elements = [] }: SessionEvent): number {
+  return elements.filter(({ text, value }) => /<[A-Z]+_\d+>/.test(`${text} ${value}`)).length;
 }
 
 function placeOf({ ref }: SessionEvent): string {

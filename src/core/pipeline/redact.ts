@@ -28,7 +28,7 @@ const params = z.strictObject({
  */
 export const redact: Stage<"redact", "validate", typeof params> = {
   name: "redact",
-  version: 1,
+  version: 2,
   inputs: ["validate"],
   params,
   run: ({ validate }, { allow, deny, unlocated }, io) => run(validate, { allow, deny, unlocated }, io),

@@ -23,7 +23,7 @@ const PNG = Buffer.from("89504e470d0a1a0a", "hex");
 const JPEG = Buffer.from("ffd8ff", "hex");
 
 /** PNG, third edition: chunks that say how to show the pixels. */
-const PNG_CHUNKS: ReadonlySet<string> = new Set(
+export const PNG_CHUNKS: ReadonlySet<string> = new Set(
   "IHDR PLTE IDAT IEND tRNS cHRM gAMA sBIT sRGB cICP mDCV cLLI bKGD pHYs hIST".split(" "),
 );
 
@@ -43,7 +43,7 @@ function readPng(data: Buffer): Facts {
 }
 
 /** WebP container specification. */
-const WEBP_CHUNKS: ReadonlySet<string> = new Set(["VP8 ", "VP8L", "VP8X", "ALPH"]);
+export const WEBP_CHUNKS: ReadonlySet<string> = new Set(["VP8 ", "VP8L", "VP8X", "ALPH"]);
 
 function readWebp(data: Buffer): Facts {
   let bare = data.length >= 12 && data.readUInt32LE(4) + 8 === data.length;

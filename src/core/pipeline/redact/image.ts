@@ -2,6 +2,7 @@ import { AppError } from "../../errors.ts";
 import type { Size } from "../recorded.ts";
 import type { Rectangle } from "./boxes.ts";
 import { readImageFormat } from "./image-format.ts";
+import { stripImage } from "./strip.ts";
 
 /** Why an image can't be shown to anybody: nobody can tell what is on it. */
 export type ImageDefect = "NOT_AN_IMAGE" | "IMAGE_ANIMATED" | "IMAGE_TOO_LARGE" | "IMAGE_DAMAGED";
@@ -53,6 +54,31 @@ export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage | Ima
     if (error instanceof AppError) throw error;
     return "IMAGE_DAMAGED";
   }
+}
+
+/**
+ * The same picture in a file with nothing beside it, its pixels compressed as they were: lossless
+ * WebP would be eight times as large. undefined where it would not look the same, as with an
+ * orientation or a wide colour profile.
+ */
+export async function stripped(bytes: Uint8Array, image: DecodedImage): Promise<Uint8Array | undefined> {
+  const format = readImageFormat(bytes);
+  if (format === undefined) return undefined;
+  const file = stripImage(bytes, format.name);
+  if (readImageFormat(file)?.bare !== true) return undefined;
+  const again = await decodeImage(file);
+  if (typeof again === "string") return undefined;
+  const { size, channels, pixels } = again;
+  const same = size.width === image.size.width && size.height === image.size.height && channels === image.channels;
+  return same && areAlike(pixels, image.pixels) ? file : undefined;
+}
+
+/** Going through a profile of the same colours rounds. */
+const ROUNDING = 2;
+
+function areAlike(a: Buffer, b: Buffer): boolean {
+  for (let at = 0; at < a.length; at++) if (Math.abs((a[at] ?? 0) - (b[at] ?? 0)) > ROUNDING) return false;
+  return true;
 }
 
 /** The picture with the rectangles filled, as lossless WebP with nothing but the picture in it. The same in, the same out. */

@@ -2,7 +2,7 @@ import { AppError } from "../../errors.ts";
 import type { EventRef, RedactionReport, Screenshot, SessionEvent } from "../recorded.ts";
 import type { StageIo } from "../stage.ts";
 import { type Coverage, coverageOf, type Rectangle } from "./boxes.ts";
-import { type DecodedImage, decodeImage, encodeImage, type ImageDefect } from "./image.ts";
+import { type DecodedImage, decodeImage, encodeImage, type ImageDefect, stripped } from "./image.ts";
 import { type PageState, type Sightings, stateOf } from "./sightings.ts";
 
 /** Why a screenshot is not in the output. */
@@ -100,14 +100,17 @@ async function redactOne(
   return { blob: kept, size: image.size, boxes: rectangles.length };
 }
 
-/** A picture with nothing to hide and nothing beside it keeps its bytes, and so its name. */
+/** A picture with nothing to hide keeps its pixels as they were compressed; one with nothing beside it its bytes, and so its name. */
 async function keep(
   bytes: Uint8Array,
   image: DecodedImage,
   rectangles: readonly Rectangle[],
   io: StageIo,
 ): Promise<string> {
-  if (rectangles.length === 0 && image.bare) return await io.writeDerived(bytes, image.mediaType);
+  if (rectangles.length === 0) {
+    const bare = image.bare ? bytes : await stripped(bytes, image);
+    if (bare !== undefined) return await io.writeDerived(bare, image.mediaType);
+  }
   return await io.writeDerived(await encodeImage(image, rectangles), "image/webp");
 }
 
