@@ -129,7 +129,8 @@ async function translated<T>(path: string, promise: Promise<T>): Promise<T> {
   }
 }
 
-function fileError(path: string, error: unknown): AppError {
+/** What a failed call of node:fs tells, as an error of ours. */
+export function fileError(path: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (isMissing(error)) {
     return new AppError("not_found", `There is no ${path}; check the path.`, {
