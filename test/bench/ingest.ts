@@ -1,16 +1,15 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { figure, type Report, until } from "./figures.ts";
 import { blobLimit, fillStore, fresh, fsyncMs, packLimit } from "./limits.ts";
 import type { Load, LoadResult } from "./load.ts";
 import type { PacedLoad, PacedResult } from "./paced.ts";
+import { daemon, freshSession, generate, here, layOut, metric, quantile, type Served, start } from "./served.ts";
 
 const BATCH = 50;
 const MIB = 1024 * 1024;
@@ -120,10 +119,6 @@ async function ackP99(server: Served, rate: number, add: Add): Promise<number> {
   return add("ack_p99_ms", quantile(latencies, 0.99));
 }
 
-function quantile(sorted: readonly number[], part: number): number {
-  return sorted[Math.floor(sorted.length * part)] ?? Number.NaN;
-}
-
 /** The same load on an empty store and on one of five million events. */
 async function fullStore(dir: string, add: Add): Promise<void> {
   const data = await fresh(join(dir, "data"));
@@ -181,72 +176,4 @@ async function load(server: Served, job: Omit<Load, "url" | "session" | "batch" 
     batch: BATCH,
     inFlight,
   } satisfies Load);
-}
-
-function freshSession(): string {
-  return `bench-${process.hrtime.bigint()}`;
-}
-
-/** Runs a load generator to its end; resolves to what it has written. */
-async function generate<Result>(script: string, job: object): Promise<Result> {
-  const child = spawn(process.execPath, [here(script), JSON.stringify(job)], { stdio: ["ignore", "pipe", "inherit"] });
-  const chunks: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`the load generator ended with ${code}`);
-  return JSON.parse(Buffer.concat(chunks).toString());
-}
-
-interface Served extends AsyncDisposable {
-  readonly url: string;
-}
-
-/** The package as it ships: built, without the sources that Node would have to strip first. */
-async function layOut(dir: string): Promise<void> {
-  const root = fileURLToPath(new URL("../../", import.meta.url));
-  await mkdir(dir);
-  await promisify(execFile)("tsc", ["-p", join(root, "tsconfig.build.json"), "--outDir", join(dir, "dist")]);
-  // Not a link: Node would take a script for the file it is linked to, beside which are the sources.
-  await cp(join(root, "bin"), join(dir, "bin"), { recursive: true });
-  for (const part of ["migrations", "package.json", "node_modules"]) await symlink(join(root, part), join(dir, part));
-}
-
-/** The daemon of the package laid out beside `data`. */
-function daemon(data: string): Promise<Served> {
-  const flags = ["--listen", "127.0.0.1:0", "--store", `sqlite:${data}/sluice.db`, "--blobs", `file:${data}/blobs`];
-  return start(join(dirname(data), "package", "bin", "sluiced.js"), flags);
-}
-
-async function start(script: string, flags: readonly string[]): Promise<Served> {
-  const child = spawn(process.execPath, [script, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
-  const url = await listening(child);
-  return {
-    url,
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGKILL");
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    },
-  };
-}
-
-async function listening(child: ChildProcess): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  for (const stream of [child.stdout, child.stderr]) {
-    if (stream === null) continue;
-    createInterface(stream).on("line", (line) => {
-      const url = /https?:\/\/[^"\s]+/.exec(line)?.[0];
-      if (url !== undefined) resolve(url);
-    });
-  }
-  child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-  return await promise;
-}
-
-async function metric({ url }: Served, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(new RegExp(`^${name} (.+)$`, "m").exec(text)?.[1]);
-}
-
-function here(file: string): string {
-  return fileURLToPath(new URL(file, import.meta.url));
 }

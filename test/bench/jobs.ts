@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { campaignStarts, liveAcks } from "./campaigns.ts";
 import { figure, type Report } from "./figures.ts";
 import { bullmqPerSecond, graphilePerSecond, plainjobPerSecond } from "./job-peers.ts";
 import { fillLedger, NoopLedger } from "./noop-jobs.ts";
@@ -8,11 +9,14 @@ import { fillLedger, NoopLedger } from "./noop-jobs.ts";
 /** What one part of the bench measured. */
 type Part = Pick<Report, "figures" | "targets" | "missing">;
 
-/** The ledger of jobs: what it costs to run a job that does nothing, beside other queues. */
+/**
+ * What it costs to run a job that does nothing, beside other queues; how fast a campaign over ten
+ * million sessions begins; how much longer live batches wait while one is run.
+ */
 export async function jobs(runs: number, note: (line: string) => void): Promise<Report> {
   const dir = await mkdtemp(join(tmpdir(), "sluice-bench-"));
   try {
-    const parts = [await noops(dir, runs, note)];
+    const parts = [await noops(dir, runs, note), await campaigns(dir, runs, note)];
     return {
       name: "jobs",
       runs,
@@ -76,6 +80,29 @@ async function noops(dir: string, runs: number, note: (line: string) => void): P
     missing,
   };
 }
+
+async function campaigns(dir: string, runs: number, note: (line: string) => void): Promise<Part> {
+  const seen = new Map<string, number[]>();
+  const add = (name: string, value: number): number => {
+    seen.set(name, [...(seen.get(name) ?? []), value]);
+    note(`${name} ${value.toPrecision(4)}`);
+    return value;
+  };
+  await campaignStarts(dir, runs, add);
+  await liveAcks(dir, runs, add);
+  return {
+    figures: Object.fromEntries([...seen].map(([name, values]) => [name, figure(values, UNITS.get(name) ?? "ratio")])),
+    targets: { campaign_start_s_10m: { most: 5 }, live_ack_p95_ratio: { most: 1.5 } },
+  };
+}
+
+const UNITS = new Map([
+  ["campaign_start_s_10m", "s"],
+  ["campaign_rss_mib", "MiB"],
+  ["live_ack_p95_ms", "ms"],
+  ["live_ack_p95_ms_in_campaign", "ms"],
+  ["campaign_jobs_per_s", "1/s"],
+]);
 
 /** No-op jobs a second on an empty store and on the full one, a slice on each in turn: what drifts is in both. */
 async function inTurn(dir: string, run: number): Promise<{ readonly empty: number; readonly full: number }> {
