@@ -5,6 +5,7 @@ import { AgentNetImporter } from "./agentnet.ts";
 import { CaptureImporter } from "./capture.ts";
 import { CodeSightImporter } from "./codesight.ts";
 import { statPath } from "./file-access.ts";
+import { RecorderImporter } from "./recorder.ts";
 
 /**
  * Reads one format of recorded sessions from local files, in constant memory however long the
@@ -57,7 +58,12 @@ export interface RecordedBlob extends NewBlob {
   read(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-const importers: readonly Importer[] = [new CaptureImporter(), new AgentNetImporter(), new CodeSightImporter()];
+const importers: readonly Importer[] = [
+  new CaptureImporter(),
+  new AgentNetImporter(),
+  new CodeSightImporter(),
+  new RecorderImporter(),
+];
 
 /**
  * The recordings at `path`, in whichever known format it holds. Fails with `not_found`

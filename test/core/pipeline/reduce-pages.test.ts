@@ -297,6 +297,17 @@ describe("a session of actions told without times", () => {
     expect(told([{ type: "focus" }])).toMatchObject({ actions: [], unused: [{ code: "FOCUS_NOISE" }] });
   });
 
+  test("tells clicks without a place by the DOM's names for them", () => {
+    const names = ["dblclick", "contextmenu", "auxclick"];
+    const { actions } = told(names.map((customType) => ({ type: "custom", customType })));
+    expect(actions).toMatchObject([
+      { kind: "double_click" },
+      { kind: "click", button: 2 },
+      { kind: "click", button: 1 },
+    ]);
+    for (const action of actions) expect(action).not.toHaveProperty("name");
+  });
+
   test("has one screenshot for all actions of a step", () => {
     const { actions } = told([{ screenshots: [shot("a")] }, {}, { screenshots: [shot("b")] }]);
     expect(actions.map(({ screenshot }) => screenshot?.blob[0])).toEqual(["a", "a", "b"]);

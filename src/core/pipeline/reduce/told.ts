@@ -1,6 +1,6 @@
 import type { SessionEvent, SessionFacts } from "../recorded.ts";
 import { type Draft, draftOf } from "./draft.ts";
-import { plainGesture, type Unused } from "./gesture.ts";
+import { nameOf, plainGesture, type Unused } from "./gesture.ts";
 import { isHotkey, nameKeys } from "./keys.ts";
 
 /**
@@ -25,7 +25,16 @@ export function takeAsTold(events: readonly SessionEvent[]): { drafts: Draft[]; 
 function toldDraft(event: SessionEvent): Draft {
   const draft = draftOf(plainGesture(event));
   const { key } = event;
+  const clicked = CLICKS.get(nameOf(event));
+  if (clicked !== undefined) return { ...draft, ...clicked, name: undefined };
   if (event.type !== "key" || key === undefined) return draft;
   // A key that was told as pressed is not text that was typed, though it may come to the same.
   return { ...draft, kind: isHotkey(key) ? "hotkey" : "key", value: nameKeys(key), masked: false, inferred: new Set() };
 }
+
+/** Clicks that were told without a place, and so under the names of the DOM. */
+const CLICKS: ReadonlyMap<string, Partial<Draft>> = new Map([
+  ["dblclick", { kind: "double_click", clicks: 2 }],
+  ["contextmenu", { kind: "click", button: 2 }],
+  ["auxclick", { kind: "click", button: 1 }],
+]);
