@@ -46,6 +46,11 @@ const GROUPS: readonly Group[] = [
     description: "Runs over many sessions: see, pause, resume, cancel, change them",
     load: () => import("./commands/campaigns.ts"),
   },
+  {
+    name: "export",
+    description: "Write what was processed as training data, with a proof of what is in it",
+    load: () => import("./commands/export.ts"),
+  },
   { name: "jobs", description: "The ledger of jobs", load: () => import("./commands/jobs.ts") },
   { name: "keys", description: "API keys", load: () => import("./commands/keys.ts") },
   { name: "migrate", description: "The store's schema", load: () => import("./commands/migrate.ts") },

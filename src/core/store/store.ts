@@ -1,6 +1,7 @@
 import type { SessionState } from "../session/state.ts";
 import type { ArtifactStore } from "./artifacts.ts";
 import type { CampaignStore } from "./campaigns.ts";
+import type { ExportStore } from "./exports.ts";
 import type { JobStore, NewJob } from "./jobs.ts";
 import type { RetentionStore } from "./retention.ts";
 
@@ -10,7 +11,7 @@ import type { RetentionStore } from "./retention.ts";
  * are AppErrors. Times are epoch milliseconds. A method that gets an aborted signal rejects; the step
  * may still have happened.
  */
-export interface Store extends JobStore, ArtifactStore, CampaignStore, RetentionStore, AsyncDisposable {
+export interface Store extends JobStore, ArtifactStore, CampaignStore, RetentionStore, ExportStore, AsyncDisposable {
   /**
    * Creates the session and the stream if they are absent, and makes the caller the stream's only
    * writer: appends with an older epoch fail from here on. `info` is kept if the session has none.

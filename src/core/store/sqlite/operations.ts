@@ -11,6 +11,7 @@ import type {
   SignatureCount,
   StageDuration,
 } from "../campaigns.ts";
+import type { Exportable, ExportableQuery, ExportRecord } from "../exports.ts";
 import type {
   ClaimedJob,
   ClaimRequest,
@@ -78,6 +79,7 @@ export interface Writes {
   touchCampaign(args: { readonly id: string; readonly nowMs: number }): void;
   expireOriginals(args: ExpireCommand): Expired;
   markPurged(args: readonly BlobName[]): void;
+  recordExport(args: { readonly record: ExportRecord; readonly sessions: readonly string[] }): void;
   ping(args: undefined): void;
 }
 
@@ -122,4 +124,7 @@ export interface Reads {
   readPlan(args: string): string | undefined;
   readCampaign(args: string): Campaign | undefined;
   listCampaigns(args: CampaignQuery): Campaign[];
+  listExportable(args: ExportableQuery): Exportable[];
+  findExports(args: string): ExportRecord[];
+  exportsNaming(args: { readonly project: string; readonly session: string }): ExportRecord[];
 }

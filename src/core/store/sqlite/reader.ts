@@ -3,6 +3,7 @@ import { ArtifactTable } from "./artifact-table.ts";
 import { BlobTable } from "./blob-table.ts";
 import { CampaignTable } from "./campaigns.ts";
 import { openDatabase, translate } from "./database.ts";
+import { ExportTable } from "./export-table.ts";
 import { JobReader } from "./job-reader.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent } from "./migrate.ts";
@@ -36,6 +37,7 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
   const artifacts = new ArtifactTable(database);
   const campaigns = new CampaignTable(database);
   const selection = new SelectionReader(database);
+  const exported = new ExportTable(database);
   const reads: Reads = {
     readWatermark: (args) => sessions.watermark(args),
     readBlob: (args) => blobs.read(args.project, args.id),
@@ -69,6 +71,9 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
     readPlan: (args) => campaigns.readPlan(args),
     readCampaign: (args) => campaigns.read(args),
     listCampaigns: (args) => campaigns.list(args),
+    listExportable: (args) => exported.exportable(args),
+    findExports: (args) => exported.find(args),
+    exportsNaming: (args) => exported.naming(args.project, args.session),
   };
   const answer = async (request: Request): Promise<Outcome> => {
     try {

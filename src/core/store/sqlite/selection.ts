@@ -7,6 +7,7 @@ import type {
   SignatureCount,
   StageDuration,
 } from "../campaigns.ts";
+import type { Exportable, ExportableQuery } from "../exports.ts";
 
 type Value = string | number;
 
@@ -66,6 +67,31 @@ export class SelectionReader {
     }
     const cursor = edge === undefined ? after : { createdAtMs: edge.created_at, id: edge.id };
     return { sessions, cursor, exhausted: edge === undefined };
+  }
+
+  /** Sessions in any state, by id. Walks `sessions_by_id`. */
+  byId({ selection, after, limit }: ExportableQuery): Exportable[] {
+    const { project, sinceMs, untilMs } = selection;
+    const where = joined([
+      { sql: "project = ?", values: [project] },
+      ...(after === undefined ? [] : [{ sql: "id > ?", values: [after] }]),
+      ...(sinceMs === undefined ? [] : [{ sql: "+created_at >= ?", values: [sinceMs] }]),
+      ...(untilMs === undefined ? [] : [{ sql: "+created_at < ?", values: [untilMs] }]),
+      ...filters(selection),
+      ...freshUnder(this.#interned(selection)),
+    ]);
+    const rows = this.#database
+      .prepare<Value[], { id: string; status: string; pipeline: number | null; score: number | null }>(
+        `SELECT id, status, pipeline, score FROM sessions INDEXED BY sessions_by_id WHERE ${where.sql} ORDER BY id LIMIT ?`,
+      )
+      .all(...where.values, limit);
+    const signatures = this.#signatures();
+    return rows.map(({ id, status, pipeline, score }) => ({
+      session: id,
+      sealed: status === "sealed",
+      signature: signatures.get(pipeline) ?? "",
+      score: score ?? undefined,
+    }));
   }
 
   durations(): StageDuration[] {

@@ -13,6 +13,7 @@ import type {
   SignatureCount,
   StageDuration,
 } from "../campaigns.ts";
+import type { Exportable, ExportableQuery, ExportRecord } from "../exports.ts";
 import type {
   ClaimedJob,
   ClaimRequest,
@@ -328,6 +329,22 @@ export class SqliteStore implements Store {
 
   touchCampaign(id: string, nowMs: number, signal: AbortSignal): Promise<void> {
     return this.#writer.call("touchCampaign", { id, nowMs }, signal);
+  }
+
+  listExportable(query: ExportableQuery, signal: AbortSignal): Promise<Exportable[]> {
+    return this.#reader.call("listExportable", query, signal);
+  }
+
+  recordExport(record: ExportRecord, sessions: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#writer.call("recordExport", { record, sessions }, signal);
+  }
+
+  findExports(root: string, signal: AbortSignal): Promise<ExportRecord[]> {
+    return this.#reader.call("findExports", root, signal);
+  }
+
+  exportsNaming(project: string, session: string, signal: AbortSignal): Promise<ExportRecord[]> {
+    return this.#reader.call("exportsNaming", { project, session }, signal);
   }
 
   ping(signal: AbortSignal): Promise<void> {

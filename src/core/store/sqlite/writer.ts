@@ -8,6 +8,7 @@ import { ArtifactTable } from "./artifact-table.ts";
 import { BlobTable } from "./blob-table.ts";
 import { CampaignTable } from "./campaigns.ts";
 import { openDatabase, type Synchronous, translate } from "./database.ts";
+import { ExportTable } from "./export-table.ts";
 import { JobTable } from "./job-table.ts";
 import { KeyTable } from "./keys.ts";
 import { checkCurrent, isEmpty, migrateUp } from "./migrate.ts";
@@ -62,6 +63,7 @@ class Writer {
     const jobs = new JobTable(this.#database);
     const settler = new Settler(this.#database, jobs, new ArtifactTable(this.#database));
     const campaigns = new CampaignTable(this.#database);
+    const exported = new ExportTable(this.#database);
     return {
       openStream: (args) => appender.openStream(args),
       append: (args) => appender.append(args),
@@ -94,6 +96,7 @@ class Writer {
       touchCampaign: ({ id, nowMs }) => campaigns.touch(id, nowMs),
       expireOriginals: (args) => originals.expire(args),
       markPurged: (args) => originals.purged(args),
+      recordExport: ({ record, sessions }) => exported.record(record, sessions),
       ping: () => undefined,
     };
   }

@@ -1,0 +1,152 @@
+import { readdir, rename } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { App } from "../app.ts";
+import { fsyncDirectory, makeDurableDirectory } from "../durable-directory.ts";
+import { AppError } from "../errors.ts";
+import { statIfThere } from "../import/file-access.ts";
+import type { Where } from "../jobs/where.ts";
+import { canonicalJson } from "../pipeline/canonical.ts";
+import type { Definition } from "../pipeline/definition.ts";
+import { cardOf } from "./card.ts";
+import { onDisk, removeFile, writeWhole } from "./export-file.ts";
+import { exporterNamed } from "./formats.ts";
+import { lockExport } from "./lock.ts";
+import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
+import { type ExportOptions, type ExportPlan, planExport } from "./plan.ts";
+import { readPlan, writePlan } from "./plan-file.ts";
+import { examplesIn, type Written, writeSessions } from "./write.ts";
+
+export interface ExportRequest {
+  readonly options: ExportOptions;
+  readonly where: Where;
+  readonly definitions: readonly Definition[];
+  /** Where the export will be. */
+  readonly out: string;
+  readonly onProgress: (phase: "looking" | "writing", done: number, of: number | undefined) => void;
+}
+
+export interface Exported {
+  readonly manifest: Manifest;
+  readonly plan: ExportPlan;
+  readonly out: string;
+  /** It went on where an earlier run had stopped. */
+  readonly resumed: boolean;
+}
+
+/**
+ * Writes a dataset to a directory that is not there yet: beside it first, and renamed when it is
+ * whole and on disk. Killed anywhere, the same request goes on. The store knows of the export, and
+ * of every session in it, before it is published.
+ *
+ * Fails with `invalid_argument` UNKNOWN_FORMAT or OUTPUT_EXISTS, `failed_precondition` OTHER_EXPORT,
+ * `locked` EXPORT_RUNNING, `not_found` NOTHING_TO_EXPORT, `resource_exhausted` DISK_FULL, and what
+ * the format refuses.
+ */
+export async function exportDataset(app: App, request: ExportRequest, signal: AbortSignal): Promise<Exported> {
+  const { options, onProgress } = request;
+  const exporter = exporterNamed(options.format);
+  const out = resolve(request.out);
+  await checkFree(out, signal);
+  const partial = `${out}.partial`;
+  await onDisk(partial, () => makeDurableDirectory(partial));
+  using _ = lockExport(partial);
+  const planFile = join(partial, "plan.ndjson");
+  const known = await readPlan(planFile, signal);
+  if (known !== undefined && canonicalJson(known.options) !== canonicalJson(options)) throw otherExport(partial);
+  const plan = known ?? (await makePlan(app, request, signal));
+  if (known === undefined) await onDisk(planFile, () => writePlan(planFile, plan));
+
+  const dir = join(partial, "export");
+  await onDisk(dir, () => makeDurableDirectory(dir));
+  const written = await writeSessions(
+    {
+      app,
+      plan,
+      exporter,
+      dir,
+      journal: join(partial, "journal.json"),
+      onSession: (done) => onProgress("writing", done, plan.sessions.length),
+    },
+    signal,
+  );
+  const manifest = await describe(dir, plan, written, request.definitions, signal);
+  await register(app, manifest, plan, out, signal);
+  signal.throwIfAborted();
+  await onDisk(out, () => rename(dir, out));
+  await fsyncDirectory(dirname(out));
+  await removeFile(partial);
+  return { manifest, plan, out, resumed: known !== undefined };
+}
+
+async function makePlan(app: App, { options, where, definitions, onProgress }: ExportRequest, signal: AbortSignal) {
+  const looking = (looked: number) => onProgress("looking", looked, undefined);
+  return await planExport(app, { options, where, definitions, onProgress: looking }, signal);
+}
+
+/** Writes what is said of the whole: leakage, card, manifest. */
+async function describe(
+  dir: string,
+  plan: ExportPlan,
+  { totals, leftOut, changed, resized }: Written,
+  definitions: readonly Definition[],
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const stages = Object.fromEntries(definitions.map((each) => [each.stage, `${each.version}:${each.paramsHash}`]));
+  const told = {
+    options: plan.options,
+    stages,
+    sessions: plan.sessions.length,
+    sessionsLeftOut: plan.leftOut,
+    examples: totals,
+    examplesLeftOut: leftOut,
+    examplesChanged: changed,
+    imagesResized: resized,
+  };
+  await writeWhole(join(dir, "leakage.json"), `${JSON.stringify(plan.leakage, null, 2)}\n`);
+  await writeWhole(join(dir, "README.md"), cardOf(told, plan));
+  return await writeManifest(dir, told, signal);
+}
+
+/** Before it is published: what is out there is known, whatever happens next. */
+async function register(app: App, manifest: Manifest, plan: ExportPlan, path: string, signal: AbortSignal) {
+  const { format, project } = plan.options;
+  const record = {
+    root: manifest.root,
+    project,
+    format,
+    path,
+    examples: examplesIn(manifest.examples),
+    createdAtMs: app.clock.now(),
+  };
+  for (let from = 0; from < plan.sessions.length; from += REGISTERED_AT_ONCE) {
+    const part = plan.sessions.slice(from, from + REGISTERED_AT_ONCE);
+    await app.store.recordExport(
+      record,
+      part.map(({ session }) => session),
+      signal,
+    );
+  }
+}
+
+const REGISTERED_AT_ONCE = 1_000;
+
+async function checkFree(out: string, signal: AbortSignal): Promise<void> {
+  const there = await statIfThere(out, signal);
+  if (there === undefined) return;
+  if (there.isDirectory() && (await readdir(out)).length === 0) return;
+  const manifest = await readManifest(out).catch(() => undefined);
+  const what = manifest === undefined ? "is there already" : `holds the export ${manifest.root.slice(0, 12)}`;
+  throw new AppError(
+    "invalid_argument",
+    `${out} ${what}, and is left as it is. Name another directory, or remove this one first.`,
+    { reason: "OUTPUT_EXISTS", metadata: { path: out } },
+  );
+}
+
+function otherExport(partial: string): AppError {
+  return new AppError(
+    "failed_precondition",
+    `${partial} holds an unfinished export with other options. Finish it with the same ones, or remove it.`,
+    { reason: "OTHER_EXPORT", metadata: { path: partial } },
+  );
+}

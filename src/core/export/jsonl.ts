@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import type { StepExample } from "../pipeline/outputs.ts";
+import { writeWhole } from "./export-file.ts";
+import type { Exporter, ExportImage, ExportTotals, ExportWriter, Outcome } from "./exporter.ts";
+import { JsonlShards } from "./shards.ts";
+
+/** A format that is one JSON object an example. */
+export interface JsonlFormat {
+  readonly name: string;
+  readonly description: string;
+  /** Of one file. */
+  readonly maxFileBytes: number;
+  /** The line of an example, or the reason why the format can't hold it. */
+  line(example: StepExample, image: ExportImage | undefined, dir: string): Promise<Line>;
+  /** Files beside the lines, by path. Fails when the whole is not what the format asks for. */
+  extras(totals: ExportTotals): Readonly<Record<string, string>>;
+}
+
+export type Line = { readonly json: string; readonly changed?: string } | { readonly leftOut: string };
+
+export function jsonlExporter(format: JsonlFormat): Exporter {
+  return {
+    name: format.name,
+    description: format.description,
+    async open({ dir }, state): Promise<ExportWriter> {
+      const shards = await JsonlShards.open(dir, format.maxFileBytes, state);
+      return {
+        async write({ split, steps, image }, signal) {
+          const outcomes: Outcome[] = [];
+          for (const step of steps) {
+            signal.throwIfAborted();
+            const { screenshot } = step.observation;
+            const line = await format.line(step, screenshot && (await image(screenshot)), dir);
+            if ("leftOut" in line) outcomes.push({ id: step.id, reason: line.leftOut });
+            else {
+              const place = await shards.append(split, line.json);
+              outcomes.push({ id: step.id, ...place, ...(line.changed !== undefined && { changed: line.changed }) });
+            }
+          }
+          return outcomes;
+        },
+        checkpoint: () => shards.checkpoint(),
+        async finish(totals) {
+          for (const [path, text] of Object.entries(format.extras(totals))) await writeWhole(join(dir, path), text);
+        },
+        [Symbol.asyncDispose]: () => shards[Symbol.asyncDispose](),
+      };
+    },
+  };
+}
