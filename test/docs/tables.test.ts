@@ -12,6 +12,7 @@ import { codesOf, DOCUMENTS, ROOT, readDocument, rowsOf } from "./markdown.ts";
 const operations = readDocument("docs/operations.md");
 const collectors = readDocument("docs/collectors.md");
 const pipeline = readDocument("docs/pipeline.md");
+const datasets = readDocument("docs/export.md");
 
 describe("the tables of the documents", () => {
   test("name every setting with its default, in the order of the schema", async () => {
@@ -66,6 +67,9 @@ describe("the tables of the documents", () => {
       ...rowsOf(collectors, "reason").flatMap(([names]) => codesOf(names)),
       ...rowsOf(operations, "reason").flatMap(([names]) => codesOf(names)),
       ...rowsOf(pipeline, "reason").flatMap(([names]) => codesOf(names)),
+      ...["reason", "left out", "difference"].flatMap((column) =>
+        rowsOf(datasets, column).flatMap(([names]) => codesOf(names)),
+      ),
       // What stages say of events: their own column.
       ...rowsOf(pipeline, "code").flatMap(([names]) => codesOf(names)),
       ...ELSEWHERE,
@@ -75,7 +79,7 @@ describe("the tables of the documents", () => {
 });
 
 /** Named in the text: what reading can fail with, and what health tells in its own words. */
-const ELSEWHERE = ["SEGMENT_CORRUPT", "BLOB_CORRUPT", "CHECK_TIMEOUT"];
+const ELSEWHERE = ["IMAGE_REENCODED", "IMAGE_RESIZED", "SEGMENT_CORRUPT", "BLOB_CORRUPT", "CHECK_TIMEOUT"];
 
 function reasonsInSource(): string[] {
   const found = new Set<string>();

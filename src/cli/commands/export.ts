@@ -40,7 +40,7 @@ export function register(group: Command): void {
       .description(description)
       .addHelpText(
         "before",
-        `Examples:\n  sluice export ${name} --out ./dataset\n  sluice export ${name} --out ./dataset --where score>=80 --split 0.8/0.1/0.1 --no-leak\n`,
+        `Examples:\n  sluice export ${name} --out ./dataset\n  sluice export ${name} --out ./dataset --where 'score>=80' --split 0.8/0.1/0.1 --no-leak\n`,
       )
       .requiredOption("--out <dir>", "where to; it must not be there yet")
       .option("--project <id>", "whose", "default")
@@ -72,7 +72,7 @@ export function register(group: Command): void {
 }
 
 const EXAMPLES = `Examples:
-  sluice export trl --out ./dataset --where score>=80 --split 0.9/0.05/0.05
+  sluice export trl --out ./dataset --where 'score>=80' --split 0.9/0.05/0.05
   sluice export verify ./dataset --store sqlite:./data/sluice.db
 `;
 

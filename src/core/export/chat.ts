@@ -17,13 +17,13 @@ export const chat = jsonlExporter({
   description: "chat completions with embedded images, within OpenAI's and Azure's limits for fine-tuning",
   maxFileBytes: MAX_FILE_BYTES,
   line: async (example, image) => {
-    const fitted = image && (await fit(image));
+    const shown = image && (await fitted(image));
     const asked = question(example);
     const answered = answer(example);
-    const tokens = textTokens(SYSTEM_PROMPT) + textTokens(asked) + textTokens(answered) + imageTokens(fitted?.image);
+    const tokens = textTokens(SYSTEM_PROMPT) + textTokens(asked) + textTokens(answered) + imageTokens(shown?.image);
     if (tokens > MAX_TOKENS) return { leftOut: "TOO_MANY_TOKENS" };
     const parts = [
-      ...(fitted ? [{ type: "image_url", image_url: { url: dataUrl(fitted.image), detail: "high" } }] : []),
+      ...(shown ? [{ type: "image_url", image_url: { url: dataUrl(shown.image), detail: "high" } }] : []),
       { type: "text", text: asked },
     ];
     const messages = [
@@ -31,7 +31,7 @@ export const chat = jsonlExporter({
       { role: "user", content: parts },
       { role: "assistant", content: answered },
     ];
-    return { json: JSON.stringify({ messages }), ...(fitted?.changed !== undefined && { changed: fitted.changed }) };
+    return { json: JSON.stringify({ messages }), ...(shown?.changed !== undefined && { changed: shown.changed }) };
   },
   extras: (totals) => {
     for (const split of SPLITS) {
@@ -55,19 +55,19 @@ interface Fitted {
 }
 
 /** Three or four channels of 8 bits and at most 10 MB, made smaller until it is. */
-async function fit(image: ExportImage): Promise<Fitted> {
+async function fitted(image: ExportImage): Promise<Fitted> {
   const sharp = await loadSharp();
   const { space, channels, isPalette } = await sharp(image.data).metadata();
   const plain = space === "srgb" && channels >= 3 && isPalette !== true;
   if (plain && image.data.length <= MAX_IMAGE_BYTES) return { image };
-  let fitted = plain
+  let result = plain
     ? image
     : await imageOf(await sharp(image.data).toColourspace("srgb").png({ palette: false }).toBuffer(), image.id);
-  for (let width = image.width; fitted.data.length > MAX_IMAGE_BYTES && width > 1; ) {
+  for (let width = image.width; result.data.length > MAX_IMAGE_BYTES && width > 1; ) {
     width = Math.floor(width * SHRINK);
-    fitted = await imageOf(await sharp(image.data).resize({ width }).webp({ quality: 90 }).toBuffer(), image.id);
+    result = await imageOf(await sharp(image.data).resize({ width }).webp({ quality: 90 }).toBuffer(), image.id);
   }
-  return { image: fitted, changed: fitted.width === image.width ? "IMAGE_REENCODED" : "IMAGE_RESIZED" };
+  return { image: result, changed: result.width === image.width ? "IMAGE_REENCODED" : "IMAGE_RESIZED" };
 }
 
 const SHRINK = 0.75;

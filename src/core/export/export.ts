@@ -9,6 +9,7 @@ import { canonicalJson } from "../pipeline/canonical.ts";
 import type { Definition } from "../pipeline/definition.ts";
 import { cardOf } from "./card.ts";
 import { onDisk, removeFile, writeWhole } from "./export-file.ts";
+import type { Exporter } from "./exporter.ts";
 import { exporterNamed } from "./formats.ts";
 import { lockExport } from "./lock.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
@@ -38,18 +39,37 @@ export interface Exported {
  * whole and on disk. Killed anywhere, the same request goes on. The store knows of the export, and
  * of every session in it, before it is published.
  *
- * Fails with `invalid_argument` UNKNOWN_FORMAT or OUTPUT_EXISTS, `failed_precondition` OTHER_EXPORT,
+ * Fails with `invalid_argument` UNKNOWN_FORMAT or OUTPUT_EXISTS, `conflict` OTHER_EXPORT,
  * `locked` EXPORT_RUNNING, `not_found` NOTHING_TO_EXPORT, `resource_exhausted` DISK_FULL, and what
  * the format refuses.
  */
 export async function exportDataset(app: App, request: ExportRequest, signal: AbortSignal): Promise<Exported> {
-  const { options, onProgress } = request;
+  const { options } = request;
   const exporter = exporterNamed(options.format);
   const out = resolve(request.out);
   await checkFree(out, signal);
   const partial = `${out}.partial`;
   await onDisk(partial, () => makeDurableDirectory(partial));
   using _ = lockExport(partial);
+  try {
+    return await inPartial(app, request, exporter, { out, partial }, signal);
+  } catch (error) {
+    // What no other try can change is not gone on from.
+    if (HOPELESS.has(AppError.from(error).code)) await removeFile(partial);
+    throw error;
+  }
+}
+
+const HOPELESS: ReadonlySet<string> = new Set(["not_found", "data_loss", "failed_precondition"]);
+
+async function inPartial(
+  app: App,
+  request: ExportRequest,
+  exporter: Exporter,
+  { out, partial }: { readonly out: string; readonly partial: string },
+  signal: AbortSignal,
+): Promise<Exported> {
+  const { options, onProgress } = request;
   const planFile = join(partial, "plan.ndjson");
   const known = await readPlan(planFile, signal);
   if (known !== undefined && canonicalJson(known.options) !== canonicalJson(options)) throw otherExport(partial);
@@ -145,7 +165,7 @@ async function checkFree(out: string, signal: AbortSignal): Promise<void> {
 
 function otherExport(partial: string): AppError {
   return new AppError(
-    "failed_precondition",
+    "conflict",
     `${partial} holds an unfinished export with other options. Finish it with the same ones, or remove it.`,
     { reason: "OTHER_EXPORT", metadata: { path: partial } },
   );

@@ -19,7 +19,7 @@ export interface Exporter {
   open(target: ExportTarget, state: unknown, signal: AbortSignal): Promise<ExportWriter>;
 }
 
-export interface ExportTarget {
+interface ExportTarget {
   /** Directory to write to. */
   readonly dir: string;
 }
@@ -36,7 +36,7 @@ export interface ExportWriter extends AsyncDisposable {
   finish(summary: ExportTotals, signal: AbortSignal): Promise<void>;
 }
 
-export interface ExportedSession {
+interface ExportedSession {
   readonly split: Split;
   readonly session: AssembleOutput["session"];
   readonly steps: readonly StepExample[];
@@ -56,7 +56,7 @@ export interface ExportImage {
 /** What became of one example. */
 export type Outcome = Placed | LeftOut;
 
-export interface Placed {
+interface Placed {
   readonly id: string;
   /** Relative to the export. */
   readonly file: string;
@@ -66,7 +66,7 @@ export interface Placed {
   readonly changed?: string;
 }
 
-export interface LeftOut {
+interface LeftOut {
   readonly id: string;
   /** A stable word, such as TOO_MANY_TOKENS. */
   readonly reason: string;

@@ -16,7 +16,7 @@ export interface JsonlFormat {
   extras(totals: ExportTotals): Readonly<Record<string, string>>;
 }
 
-export type Line = { readonly json: string; readonly changed?: string } | { readonly leftOut: string };
+type Line = { readonly json: string; readonly changed?: string } | { readonly leftOut: string };
 
 export function jsonlExporter(format: JsonlFormat): Exporter {
   return {

@@ -9,7 +9,7 @@ import { AppendedFile, writeWhole } from "./export-file.ts";
 const COUNTS = z.record(z.string(), z.int());
 const HASH = z.string().regex(/^[0-9a-f]{64}$/);
 
-export const MANIFEST = z.strictObject({
+const MANIFEST = z.strictObject({
   v: z.literal(1),
   options: z.strictObject({
     format: z.string(),
@@ -38,7 +38,7 @@ export const MANIFEST = z.strictObject({
 
 export type Manifest = z.output<typeof MANIFEST>;
 
-export const MANIFEST_FILE = "manifest.json";
+const MANIFEST_FILE = "manifest.json";
 export const FILES_FILE = "files.ndjson";
 
 /** A file of an export. */

@@ -119,7 +119,7 @@ async function examine(
   if (!sealed) return "NOT_SEALED";
   const heads = headsByStage(await app.store.readHeads(project, session, signal));
   if (!heads.has("assemble")) return "NOT_PROCESSED";
-  if (nextStale(definitions, heads, undefined) !== undefined) return "STALE";
+  if (nextStale(definitions, heads, undefined) !== undefined) return "NOT_FRESH";
   if (minScore !== null && (score ?? 0) < minScore) return "LOW_SCORE";
   const assembled = await readAssembled(app, project, session, heads.get("assemble")?.key ?? "", signal);
   if (assembled.steps.length === 0) return "NO_STEPS";

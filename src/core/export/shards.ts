@@ -5,7 +5,7 @@ import { AppendedFile, removeFile } from "./export-file.ts";
 import { SPLITS, type Split } from "./exporter.ts";
 
 /** Where the lines of each split are: how many files, and how far the last one is. */
-export const SHARD_STATE = z.record(
+const SHARD_STATE = z.record(
   z.enum(SPLITS),
   z.strictObject({ shard: z.int(), bytes: z.int(), lines: z.int(), first: z.int() }),
 );

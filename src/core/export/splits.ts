@@ -4,12 +4,6 @@ import { SPLITS, type Split } from "./exporter.ts";
 /** Parts of each split, in the order of SPLITS; they sum to 1. */
 export type Parts = readonly [train: number, validation: number, test: number];
 
-/** A session as splitting sees it. */
-export interface Grouped {
-  readonly session: string;
-  readonly group: string;
-}
-
 /**
  * What must not be in two splits: sessions of one task; of those without a task, sessions of one
  * site; else the session alone.

@@ -21,7 +21,7 @@ export interface VerifyOptions {
 }
 
 /** A difference between an export and what it was when it was made. */
-export interface Difference {
+interface Difference {
   /** A stable word, such as FILE_CHANGED. */
   readonly reason: string;
   /** The file or the session. */

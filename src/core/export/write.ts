@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { App } from "../app.ts";
+import { canonicalJson } from "../pipeline/canonical.ts";
 import { AppendedFile, writeWhole } from "./export-file.ts";
 import { type Exporter, type ExportTotals, type ExportWriter, type Outcome, SPLITS } from "./exporter.ts";
 import { Images } from "./images.ts";
@@ -74,7 +75,7 @@ export async function writeSessions(options: WriteOptions, signal: AbortSignal):
         changed[outcome.changed] = (changed[outcome.changed] ?? 0) + 1;
       }
     }
-    await sessions.append(Buffer.from(`${JSON.stringify({ ...session, examples: outcomes })}\n`));
+    await sessions.append(Buffer.from(`${canonicalJson({ ...session, examples: outcomes })}\n`));
     done += 1;
     onSession(done);
     if (done % CHECKPOINT_EVERY === 0 || done === plan.sessions.length) {

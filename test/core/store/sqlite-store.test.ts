@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
 import { artifactsContract } from "../../contract/artifacts.ts";
 import { campaignContract } from "../../contract/campaigns.ts";
+import { exportContract } from "../../contract/exports.ts";
 import { artifact, claimOne, sealedSession, settleDone } from "../../contract/job-fixtures.ts";
 import { jobListContract } from "../../contract/job-list.ts";
 import { jobsContract } from "../../contract/jobs.ts";
@@ -46,6 +47,7 @@ describe("SqliteStore", () => {
   describe("artifacts", () => artifactsContract(place));
   describe("campaigns", () =>
     campaignContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
+  describe("exports", () => exportContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
 
   describe("retention", () =>
     retentionContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
