@@ -1,4 +1,4 @@
-import type { Attribute, Box, EventRef, Point, Screenshot, SessionFacts, Size } from "./recorded.ts";
+import type { Attribute, Box, EventRef, Grounding, Point, Screenshot, SessionFacts, Size } from "./recorded.ts";
 
 export const ACTION_KINDS = [
   "click",
@@ -64,6 +64,8 @@ export interface ActionTarget {
   readonly value: string;
   /** 0 to 1, as the collector judged it; absent for what was derived here. */
   readonly reliability?: number;
+  /** What it found in the page as it was just before the action; absent where nobody looked. */
+  readonly grounding?: Grounding;
 }
 
 export interface ReduceOutput {

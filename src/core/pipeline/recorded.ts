@@ -105,6 +105,17 @@ export interface Selector {
   readonly kind: SelectorKind;
   readonly value: string;
   readonly reliability: number;
+  /** What it found in the page as it was; absent where nobody looked. */
+  readonly grounding?: Grounding;
+}
+
+export interface Grounding {
+  /** How many elements it found. */
+  readonly matches: number;
+  /** Whether the target is among them. */
+  readonly findsTarget: boolean;
+  /** Whether the target's box held the pointer; absent where either is not known. */
+  readonly boxHoldsPointer?: boolean;
 }
 
 export interface Attribute {

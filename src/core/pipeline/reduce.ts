@@ -20,7 +20,7 @@ import type { Stage } from "./stage.ts";
  */
 export const reduce: Stage<"reduce", "redact", typeof REDUCE_PARAMS> = {
   name: "reduce",
-  version: 1,
+  version: 2,
   inputs: ["redact"],
   params: REDUCE_PARAMS,
   run: ({ redact }, params) => reduceSession(redact, params),

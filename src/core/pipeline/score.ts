@@ -14,7 +14,7 @@ import type { InputsOf, Stage } from "./stage.ts";
  */
 export const score: Stage<"score", "validate" | "redact" | "reduce", typeof SCORE_PARAMS> = {
   name: "score",
-  version: 1,
+  version: 2,
   inputs: ["validate", "redact", "reduce"],
   params: SCORE_PARAMS,
   run: (inputs, params) => scoreSession(inputs, params),

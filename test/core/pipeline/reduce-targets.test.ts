@@ -55,6 +55,27 @@ describe("targets", () => {
     expect(ranked([], told)).toEqual(["css #buy > b", 'role button[name="Buy"]']);
   });
 
+  test("that were looked for rank by what was found, without a judgement that nobody made", () => {
+    const found = (kind: Selector["kind"], value: string, matches: number, findsTarget = true): Selector => ({
+      ...selector(kind, value, 0),
+      grounding: { matches, findsTarget },
+    });
+    const selectors = [
+      found("test_id", "buy", 0, false),
+      found("id", "buy", 3),
+      found("css", "main .buy", 1),
+      found("text", "Buy", 1, false),
+      { ...found("xpath", "/html/body/p[2]", 1), reliability: 0.35 },
+    ];
+    expect(rankTargets([element("", { ...bare, selectors })])).toEqual([
+      { kind: "css", value: "main .buy", grounding: { matches: 1, findsTarget: true } },
+      { kind: "xpath", value: "/html/body/p[2]", reliability: 0.35, grounding: { matches: 1, findsTarget: true } },
+      { kind: "id", value: "buy", grounding: { matches: 3, findsTarget: true } },
+      { kind: "test_id", value: "buy", grounding: { matches: 0, findsTarget: false } },
+      { kind: "text", value: "Buy", grounding: { matches: 1, findsTarget: false } },
+    ]);
+  });
+
   test("told in two ways, or told and derived, are one, with the collector's judgement", () => {
     const attributes = [
       { name: "data-testid", value: "buy" },

@@ -1,32 +1,36 @@
 import { describe, expect, test } from "vitest";
 import { define } from "../../../src/core/pipeline/definition.ts";
 import type { Action } from "../../../src/core/pipeline/outputs.ts";
-import type { Finding, SessionEvent, SessionFacts } from "../../../src/core/pipeline/recorded.ts";
+import type { Finding, Grounding, SessionEvent, SessionFacts, Target } from "../../../src/core/pipeline/recorded.ts";
 import { score } from "../../../src/core/pipeline/score.ts";
 import { element, eventsOf, field, key, pageAt, pointAt, SESSION, shot, state, type Told } from "./acts.ts";
 import { check, inputsOf, type ScoreInputs, scored, withActions } from "./scored.ts";
 
 const BOX = { x: 100, y: 100, width: 80, height: 20 };
 const SHOT = { ...shot("a"), size: { width: 1280, height: 720 } };
+const proof = (id: string): Partial<Target> => ({
+  box: BOX,
+  selectors: [{ kind: "id", value: id, reliability: 0.95, grounding: { matches: 1, findsTarget: true } }],
+});
 const VIEWED = { screenshots: [SHOT] };
 
 const TOLD: readonly Told[] = [
-  { type: "click", timeMs: 1000, target: field("query", { box: BOX }), pointer: pointAt(110, 110), ...VIEWED },
+  { type: "click", timeMs: 1000, target: field("query", proof("query")), pointer: pointAt(110, 110), ...VIEWED },
   {
     type: "input",
     timeMs: 2000,
-    target: field("query", { box: BOX }),
+    target: field("query", proof("query")),
     input: { value: "lamp", masked: false, kind: "text" },
     after: state({ value: "lamp" }),
     ...VIEWED,
   },
-  { type: "key", timeMs: 3000, target: field("query", { box: BOX }), key: key("Enter"), ...VIEWED },
+  { type: "key", timeMs: 3000, target: field("query", proof("query")), key: key("Enter"), ...VIEWED },
   { type: "navigation", timeMs: 3100, page: pageAt("https://shop.example/results") },
   {
     type: "click",
     timeMs: 4000,
     page: pageAt("https://shop.example/results"),
-    target: element("lamp", { box: BOX }),
+    target: element("lamp", proof("lamp")),
     pointer: pointAt(110, 110),
     ...VIEWED,
   },
@@ -58,6 +62,11 @@ const BAD: readonly (readonly [string, ScoreInputs, number])[] = [
     "targets_reliable",
     withActions(GOOD, (action) => (isClick(action) ? positional(action) : action)),
     (1 + 2 * (0.4 / 0.85)) / 3,
+  ],
+  [
+    "targets_grounded",
+    withActions(GOOD, (action) => (isClick(action) ? proven(action, { matches: 3 }) : action)),
+    2 / 3,
   ],
   ["events_accepted", { ...GOOD, validate: { ...GOOD.validate, quarantined: 1 } }, 0],
   [
@@ -197,6 +206,23 @@ describe("a check", () => {
     expect(all("navigations_explained", asked)).toBe(1);
   });
 
+  test("of what was looked for in the page counts half where others were found too, nothing where it was not", () => {
+    const points = (more: Partial<Grounding>) =>
+      check(
+        "targets_grounded",
+        withActions(GOOD, (action) => proven(action, more)),
+      ).points;
+    expect(points({})).toBe(30);
+    expect(points({ boxHoldsPointer: true })).toBe(30);
+    expect(points({ matches: 3 })).toBe(15);
+    expect(points({ findsTarget: false })).toBe(0);
+    expect(points({ boxHoldsPointer: false })).toBe(0);
+    expect(check("targets_grounded", withActions(GOOD, positional))).toMatchObject({
+      of: 0,
+      reason: "nothing to check: no elements looked for in the page as it was",
+    });
+  });
+
   test("leaves masked values alone", () => {
     const masked = changed((event, index) =>
       index === 1 ? { ...event, input: { value: "****", masked: true, kind: "password" } } : event,
@@ -292,6 +318,12 @@ describe("the score", () => {
 function without(action: Action, name: "screenshot" | "page" | "value" | "navigatedTo"): Action {
   const { [name]: _, ...rest } = action;
   return rest;
+}
+
+/** With another proof of its best target. */
+function proven(action: Action, more: Partial<Grounding>): Action {
+  const grounding = { matches: 1, findsTarget: true, ...more };
+  return { ...action, targets: [{ kind: "css", value: "main .it", grounding }] };
 }
 
 function positional(action: Action): Action {

@@ -72,10 +72,12 @@ export class SessionRedactor {
   #target(target: Target, field: Field | undefined): Target {
     const { selectors, role, name, text, tag, attributes, box, ancestors } = target;
     return {
-      selectors: selectors.map(({ kind, value, reliability }) => ({
+      selectors: selectors.map(({ kind, value, reliability, grounding }) => ({
         kind,
         value: this.#text("target.selectors", value),
         reliability,
+        // Of the selector as it was recorded.
+        ...(grounding && { grounding }),
       })),
       ...(role !== undefined && { role: this.#text("target.role", role) }),
       ...(name !== undefined && { name: this.#text("target.name", name) }),

@@ -1,6 +1,6 @@
+import { accessible } from "../../accessible.ts";
 import type { Action } from "../outputs.ts";
 import type { EventRef, Page, Screenshot, Size, Target } from "../recorded.ts";
-import { accessible } from "./accessible.ts";
 import type { Draft } from "./draft.ts";
 import { isDocument, rankTargets } from "./targets.ts";
 

@@ -1,6 +1,6 @@
+import { accessible, LONGEST_NAME } from "../../accessible.ts";
 import type { ActionTarget } from "../outputs.ts";
 import type { Box, Selector, Target } from "../recorded.ts";
-import { accessible, LONGEST_NAME } from "./accessible.ts";
 
 /**
  * Every known way to find the element again, each once, best first. What the collector judged is
@@ -35,9 +35,12 @@ function roleSelector(role: string, name: string): string {
   return `${role}[name=${JSON.stringify(name)}]`;
 }
 
-function fromSelector({ kind, value, reliability }: Selector): ActionTarget {
+function fromSelector({ kind, value, reliability, grounding }: Selector): ActionTarget {
   const known = kind === "unknown" ? (/^[(.]*\/|^xpath=/.test(value) ? "xpath" : "css") : kind;
-  return { kind: known, value: plainValue(known, value), reliability };
+  const target = { kind: known, value: plainValue(known, value) };
+  if (grounding === undefined) return { ...target, reliability };
+  // What was looked for needs no judgement; 0 is none.
+  return { ...target, ...(reliability > 0 && { reliability }), grounding };
 }
 
 /** Without what only says which kind it is, so that the same one told in two ways is one. */
@@ -72,7 +75,10 @@ function boxValue({ x, y, width, height }: Box): string {
 
 /** From 0 to 1: how likely it is to find just this element again. */
 export function targetWorth(target: ActionTarget): number {
-  return Math.min(target.reliability ?? DERIVED, limit(target));
+  const { reliability, grounding } = target;
+  if (grounding === undefined) return Math.min(reliability ?? DERIVED, limit(target));
+  if (!grounding.findsTarget) return 0;
+  return Math.min(reliability ?? 1, limit(target)) / Math.max(1, grounding.matches);
 }
 
 /** What follows from what was told of an element was never looked for on its page. */

@@ -34,6 +34,7 @@ const CHECKS = z.strictObject({
   values_present: POINTS.default(10),
   targets_named: POINTS.default(35),
   targets_reliable: POINTS.default(30),
+  targets_grounded: POINTS.default(30),
   events_accepted: POINTS.default(15),
   events_kept: POINTS.default(10),
   actions_seen: POINTS.default(10),

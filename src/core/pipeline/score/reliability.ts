@@ -6,6 +6,7 @@ import { type Check, type Evidence, nothing, onElements, shareLeft, shareOf, typ
 export const RELIABILITY: readonly Check[] = [
   { name: "targets_named", dimension: "reliability", look: targetsNamed },
   { name: "targets_reliable", dimension: "reliability", look: targetsReliable },
+  { name: "targets_grounded", dimension: "reliability", look: targetsGrounded },
   { name: "events_accepted", dimension: "reliability", look: eventsAccepted },
   { name: "events_kept", dimension: "reliability", look: eventsKept },
   { name: "actions_seen", dimension: "reliability", look: actionsSeen },
@@ -31,6 +32,19 @@ function targetsReliable(evidence: Evidence): Verdict {
   const sure = actions.filter((action) => bestOf(action) >= params.goodTarget).length;
   if (found.share === undefined) return found;
   return { ...found, reason: `${sure} of ${actions.length} elements are sure to be found again, the others less so` };
+}
+
+/** Half where the best selector finds others too, nothing where none finds the element or its box is elsewhere. */
+function targetsGrounded(evidence: Evidence): Verdict {
+  const grounded = onElements(evidence).flatMap(({ targets }) => {
+    const proofs = targets.flatMap(({ grounding }) => grounding ?? []);
+    return proofs.length === 0 ? [] : [proofs];
+  });
+  const isFound = (proofs: (typeof grounded)[number]): number => {
+    const good = proofs.filter(({ findsTarget, boxHoldsPointer }) => findsTarget && boxHoldsPointer !== false);
+    return good.some(({ matches }) => matches === 1) ? 1 : good.length > 0 ? 0.5 : 0;
+  };
+  return shareOf(grounded, "elements looked for in the page as it was", isFound, "were found, and no other");
 }
 
 const bestOf = ({ targets: [best] }: Action): number => (best === undefined ? 0 : Math.max(0, targetWorth(best)));

@@ -8,6 +8,7 @@ import type {
   ElementState,
   EventRef,
   EventTypeName,
+  Grounding,
   Input,
   Key,
   Page,
@@ -115,8 +116,17 @@ function targetOf({ selectors, role, name, text, tag, attributes, box, ancestors
   };
 }
 
-function selectorOf({ kind, value, reliability }: wire.Selector): Selector {
-  return { kind: SELECTOR_KINDS[kind] ?? "unknown", value, reliability };
+function selectorOf({ kind, value, reliability, grounding }: wire.Selector): Selector {
+  return {
+    kind: SELECTOR_KINDS[kind] ?? "unknown",
+    value,
+    reliability,
+    ...(grounding && { grounding: groundingOf(grounding) }),
+  };
+}
+
+function groundingOf({ matches, findsTarget, boxHoldsPointer }: wire.Grounding): Grounding {
+  return { matches, findsTarget, ...(boxHoldsPointer !== undefined && { boxHoldsPointer }) };
 }
 
 function attributeOf({ name, value }: wire.Attribute): Attribute {

@@ -33,7 +33,12 @@ function eventWith(text: () => string): SessionEvent {
     scroll: { x: 0, y: 0 },
   };
   const box = { x: 1, y: 2, width: 3, height: 4 };
-  const selector = (kind: Selector["kind"]): Full<Selector> => ({ kind, value: text(), reliability: 1 });
+  const selector = (kind: Selector["kind"]): Full<Selector> => ({
+    kind,
+    value: text(),
+    reliability: 1,
+    grounding: { matches: 1, findsTarget: true, boxHoldsPointer: true },
+  });
   const ancestor: Full<Ancestor> = { tag: text(), role: text(), name: text(), attributes: attributes() };
   const target: Full<Target> = {
     selectors: [selector("css"), selector("xpath"), selector("text"), selector("role"), selector("unknown")],

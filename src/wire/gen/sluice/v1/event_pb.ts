@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file sluice/v1/event.proto.
  */
 export const file_sluice_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChVzbHVpY2UvdjEvZXZlbnQucHJvdG8SCXNsdWljZS52MSLEAwoFRXZlbnQSCwoDc2VxGAEgASgEEgoKAmlkGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSIgoEdHlwZRgEIAEoDjIULnNsdWljZS52MS5FdmVudFR5cGUSEwoLY3VzdG9tX3R5cGUYBSABKAkSHQoEcGFnZRgGIAEoCzIPLnNsdWljZS52MS5QYWdlEiEKBnRhcmdldBgHIAEoCzIRLnNsdWljZS52MS5UYXJnZXQSHwoFaW5wdXQYCCABKAsyEC5zbHVpY2UudjEuSW5wdXQSIwoHcG9pbnRlchgJIAEoCzISLnNsdWljZS52MS5Qb2ludGVyEhsKA2tleRgKIAEoCzIOLnNsdWljZS52MS5LZXkSJwoGYmVmb3JlGAsgASgLMhcuc2x1aWNlLnYxLkVsZW1lbnRTdGF0ZRImCgVhZnRlchgMIAEoCzIXLnNsdWljZS52MS5FbGVtZW50U3RhdGUSKgoLc2NyZWVuc2hvdHMYDSADKAsyFS5zbHVpY2UudjEuU2NyZWVuc2hvdBIQCghyYXdfanNvbhgOIAEoCRIkCghlbGVtZW50cxgPIAMoCzISLnNsdWljZS52MS5FbGVtZW50IpMBCgRQYWdlEgsKA3VybBgBIAEoCRINCgV0aXRsZRgCIAEoCRIWCg52aWV3cG9ydF93aWR0aBgDIAEoARIXCg92aWV3cG9ydF9oZWlnaHQYBCABKAESGgoSZGV2aWNlX3BpeGVsX3JhdGlvGAUgASgBEhAKCHNjcm9sbF94GAYgASgBEhAKCHNjcm9sbF95GAcgASgBItYBCgZUYXJnZXQSJgoJc2VsZWN0b3JzGAEgAygLMhMuc2x1aWNlLnYxLlNlbGVjdG9yEgwKBHJvbGUYAiABKAkSDAoEbmFtZRgDIAEoCRIMCgR0ZXh0GAQgASgJEgsKA3RhZxgFIAEoCRIoCgphdHRyaWJ1dGVzGAYgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZRIbCgNib3gYByABKAsyDi5zbHVpY2UudjEuQm94EiYKCWFuY2VzdG9ycxgIIAMoCzITLnNsdWljZS52MS5BbmNlc3RvciJVCghTZWxlY3RvchIlCgRraW5kGAEgASgOMhcuc2x1aWNlLnYxLlNlbGVjdG9yS2luZBINCgV2YWx1ZRgCIAEoCRITCgtyZWxpYWJpbGl0eRgDIAEoASIoCglBdHRyaWJ1dGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJdCghBbmNlc3RvchILCgN0YWcYASABKAkSDAoEcm9sZRgCIAEoCRIMCgRuYW1lGAMgASgJEigKCmF0dHJpYnV0ZXMYBCADKAsyFC5zbHVpY2UudjEuQXR0cmlidXRlIpYBCgdFbGVtZW50EgsKA3RhZxgBIAEoCRIMCgRyb2xlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdGV4dBgEIAEoCRINCgV2YWx1ZRgFIAEoCRIoCgphdHRyaWJ1dGVzGAYgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZRIbCgNib3gYByABKAsyDi5zbHVpY2UudjEuQm94IjoKA0JveBIJCgF4GAEgASgBEgkKAXkYAiABKAESDQoFd2lkdGgYAyABKAESDgoGaGVpZ2h0GAQgASgBIjQKBUlucHV0Eg0KBXZhbHVlGAEgASgJEg4KBm1hc2tlZBgCIAEoCBIMCgRraW5kGAMgASgJIn0KB1BvaW50ZXISCQoBeBgBIAEoARIJCgF5GAIgASgBEg4KBmJ1dHRvbhgDIAEoDRIOCgZjbGlja3MYBCABKA0SDwoHZGVsdGFfeBgFIAEoARIPCgdkZWx0YV95GAYgASgBEgwKBHRvX3gYByABKAESDAoEdG9feRgIIAEoASJYCgNLZXkSCwoDa2V5GAEgASgJEgwKBGNvZGUYAiABKAkSCwoDYWx0GAMgASgIEgwKBGN0cmwYBCABKAgSDAoEbWV0YRgFIAEoCBINCgVzaGlmdBgGIAEoCCKhAQoMRWxlbWVudFN0YXRlEgsKA3VybBgBIAEoCRINCgV2YWx1ZRgCIAEoCRIPCgdjaGVja2VkGAMgASgIEg8KB2ZvY3VzZWQYBCABKAgSEAoIZGlzYWJsZWQYBSABKAgSDwoHdmlzaWJsZRgGIAEoCBIQCghleHBhbmRlZBgHIAEoCBIQCghzZWxlY3RlZBgIIAEoCBIMCgR0ZXh0GAkgASgJImcKClNjcmVlbnNob3QSDwoHYmxvYl9pZBgBIAEoCRIpCgVwaGFzZRgCIAEoDjIaLnNsdWljZS52MS5TY3JlZW5zaG90UGhhc2USDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNKsgCCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhQKEEVWRU5UX1RZUEVfQ0xJQ0sQARIUChBFVkVOVF9UWVBFX0lOUFVUEAISFQoRRVZFTlRfVFlQRV9TQ1JPTEwQAxIZChVFVkVOVF9UWVBFX05BVklHQVRJT04QBBIUChBFVkVOVF9UWVBFX0hPVkVSEAUSFAoQRVZFTlRfVFlQRV9GT0NVUxAGEhMKD0VWRU5UX1RZUEVfQkxVUhAHEhUKEUVWRU5UX1RZUEVfU1VCTUlUEAgSEgoORVZFTlRfVFlQRV9LRVkQCRITCg9FVkVOVF9UWVBFX0RSQUcQChITCg9FVkVOVF9UWVBFX0RST1AQCxIUChBFVkVOVF9UWVBFX1RPVUNIEAwSFQoRRVZFTlRfVFlQRV9DVVNUT00QDSrWAQoMU2VsZWN0b3JLaW5kEh0KGVNFTEVDVE9SX0tJTkRfVU5TUEVDSUZJRUQQABIVChFTRUxFQ1RPUl9LSU5EX0NTUxABEhcKE1NFTEVDVE9SX0tJTkRfWFBBVEgQAhIZChVTRUxFQ1RPUl9LSU5EX1RFU1RfSUQQAxIWChJTRUxFQ1RPUl9LSU5EX1JPTEUQBBIWChJTRUxFQ1RPUl9LSU5EX1RFWFQQBRIWChJTRUxFQ1RPUl9LSU5EX0FSSUEQBhIUChBTRUxFQ1RPUl9LSU5EX0lEEAcqbAoPU2NyZWVuc2hvdFBoYXNlEiAKHFNDUkVFTlNIT1RfUEhBU0VfVU5TUEVDSUZJRUQQABIbChdTQ1JFRU5TSE9UX1BIQVNFX0JFRk9SRRABEhoKFlNDUkVFTlNIT1RfUEhBU0VfQUZURVIQAmIGcHJvdG8z");
+  fileDesc("ChVzbHVpY2UvdjEvZXZlbnQucHJvdG8SCXNsdWljZS52MSLEAwoFRXZlbnQSCwoDc2VxGAEgASgEEgoKAmlkGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSIgoEdHlwZRgEIAEoDjIULnNsdWljZS52MS5FdmVudFR5cGUSEwoLY3VzdG9tX3R5cGUYBSABKAkSHQoEcGFnZRgGIAEoCzIPLnNsdWljZS52MS5QYWdlEiEKBnRhcmdldBgHIAEoCzIRLnNsdWljZS52MS5UYXJnZXQSHwoFaW5wdXQYCCABKAsyEC5zbHVpY2UudjEuSW5wdXQSIwoHcG9pbnRlchgJIAEoCzISLnNsdWljZS52MS5Qb2ludGVyEhsKA2tleRgKIAEoCzIOLnNsdWljZS52MS5LZXkSJwoGYmVmb3JlGAsgASgLMhcuc2x1aWNlLnYxLkVsZW1lbnRTdGF0ZRImCgVhZnRlchgMIAEoCzIXLnNsdWljZS52MS5FbGVtZW50U3RhdGUSKgoLc2NyZWVuc2hvdHMYDSADKAsyFS5zbHVpY2UudjEuU2NyZWVuc2hvdBIQCghyYXdfanNvbhgOIAEoCRIkCghlbGVtZW50cxgPIAMoCzISLnNsdWljZS52MS5FbGVtZW50IpMBCgRQYWdlEgsKA3VybBgBIAEoCRINCgV0aXRsZRgCIAEoCRIWCg52aWV3cG9ydF93aWR0aBgDIAEoARIXCg92aWV3cG9ydF9oZWlnaHQYBCABKAESGgoSZGV2aWNlX3BpeGVsX3JhdGlvGAUgASgBEhAKCHNjcm9sbF94GAYgASgBEhAKCHNjcm9sbF95GAcgASgBItYBCgZUYXJnZXQSJgoJc2VsZWN0b3JzGAEgAygLMhMuc2x1aWNlLnYxLlNlbGVjdG9yEgwKBHJvbGUYAiABKAkSDAoEbmFtZRgDIAEoCRIMCgR0ZXh0GAQgASgJEgsKA3RhZxgFIAEoCRIoCgphdHRyaWJ1dGVzGAYgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZRIbCgNib3gYByABKAsyDi5zbHVpY2UudjEuQm94EiYKCWFuY2VzdG9ycxgIIAMoCzITLnNsdWljZS52MS5BbmNlc3RvciJ+CghTZWxlY3RvchIlCgRraW5kGAEgASgOMhcuc2x1aWNlLnYxLlNlbGVjdG9yS2luZBINCgV2YWx1ZRgCIAEoCRITCgtyZWxpYWJpbGl0eRgDIAEoARInCglncm91bmRpbmcYBCABKAsyFC5zbHVpY2UudjEuR3JvdW5kaW5nImgKCUdyb3VuZGluZxIPCgdtYXRjaGVzGAEgASgNEhQKDGZpbmRzX3RhcmdldBgCIAEoCBIeChFib3hfaG9sZHNfcG9pbnRlchgDIAEoCEgAiAEBQhQKEl9ib3hfaG9sZHNfcG9pbnRlciIoCglBdHRyaWJ1dGUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJdCghBbmNlc3RvchILCgN0YWcYASABKAkSDAoEcm9sZRgCIAEoCRIMCgRuYW1lGAMgASgJEigKCmF0dHJpYnV0ZXMYBCADKAsyFC5zbHVpY2UudjEuQXR0cmlidXRlIpYBCgdFbGVtZW50EgsKA3RhZxgBIAEoCRIMCgRyb2xlGAIgASgJEgwKBG5hbWUYAyABKAkSDAoEdGV4dBgEIAEoCRINCgV2YWx1ZRgFIAEoCRIoCgphdHRyaWJ1dGVzGAYgAygLMhQuc2x1aWNlLnYxLkF0dHJpYnV0ZRIbCgNib3gYByABKAsyDi5zbHVpY2UudjEuQm94IjoKA0JveBIJCgF4GAEgASgBEgkKAXkYAiABKAESDQoFd2lkdGgYAyABKAESDgoGaGVpZ2h0GAQgASgBIjQKBUlucHV0Eg0KBXZhbHVlGAEgASgJEg4KBm1hc2tlZBgCIAEoCBIMCgRraW5kGAMgASgJIn0KB1BvaW50ZXISCQoBeBgBIAEoARIJCgF5GAIgASgBEg4KBmJ1dHRvbhgDIAEoDRIOCgZjbGlja3MYBCABKA0SDwoHZGVsdGFfeBgFIAEoARIPCgdkZWx0YV95GAYgASgBEgwKBHRvX3gYByABKAESDAoEdG9feRgIIAEoASJYCgNLZXkSCwoDa2V5GAEgASgJEgwKBGNvZGUYAiABKAkSCwoDYWx0GAMgASgIEgwKBGN0cmwYBCABKAgSDAoEbWV0YRgFIAEoCBINCgVzaGlmdBgGIAEoCCKhAQoMRWxlbWVudFN0YXRlEgsKA3VybBgBIAEoCRINCgV2YWx1ZRgCIAEoCRIPCgdjaGVja2VkGAMgASgIEg8KB2ZvY3VzZWQYBCABKAgSEAoIZGlzYWJsZWQYBSABKAgSDwoHdmlzaWJsZRgGIAEoCBIQCghleHBhbmRlZBgHIAEoCBIQCghzZWxlY3RlZBgIIAEoCBIMCgR0ZXh0GAkgASgJImcKClNjcmVlbnNob3QSDwoHYmxvYl9pZBgBIAEoCRIpCgVwaGFzZRgCIAEoDjIaLnNsdWljZS52MS5TY3JlZW5zaG90UGhhc2USDQoFd2lkdGgYAyABKA0SDgoGaGVpZ2h0GAQgASgNKsgCCglFdmVudFR5cGUSGgoWRVZFTlRfVFlQRV9VTlNQRUNJRklFRBAAEhQKEEVWRU5UX1RZUEVfQ0xJQ0sQARIUChBFVkVOVF9UWVBFX0lOUFVUEAISFQoRRVZFTlRfVFlQRV9TQ1JPTEwQAxIZChVFVkVOVF9UWVBFX05BVklHQVRJT04QBBIUChBFVkVOVF9UWVBFX0hPVkVSEAUSFAoQRVZFTlRfVFlQRV9GT0NVUxAGEhMKD0VWRU5UX1RZUEVfQkxVUhAHEhUKEUVWRU5UX1RZUEVfU1VCTUlUEAgSEgoORVZFTlRfVFlQRV9LRVkQCRITCg9FVkVOVF9UWVBFX0RSQUcQChITCg9FVkVOVF9UWVBFX0RST1AQCxIUChBFVkVOVF9UWVBFX1RPVUNIEAwSFQoRRVZFTlRfVFlQRV9DVVNUT00QDSrWAQoMU2VsZWN0b3JLaW5kEh0KGVNFTEVDVE9SX0tJTkRfVU5TUEVDSUZJRUQQABIVChFTRUxFQ1RPUl9LSU5EX0NTUxABEhcKE1NFTEVDVE9SX0tJTkRfWFBBVEgQAhIZChVTRUxFQ1RPUl9LSU5EX1RFU1RfSUQQAxIWChJTRUxFQ1RPUl9LSU5EX1JPTEUQBBIWChJTRUxFQ1RPUl9LSU5EX1RFWFQQBRIWChJTRUxFQ1RPUl9LSU5EX0FSSUEQBhIUChBTRUxFQ1RPUl9LSU5EX0lEEAcqbAoPU2NyZWVuc2hvdFBoYXNlEiAKHFNDUkVFTlNIT1RfUEhBU0VfVU5TUEVDSUZJRUQQABIbChdTQ1JFRU5TSE9UX1BIQVNFX0JFRk9SRRABEhoKFlNDUkVFTlNIT1RfUEhBU0VfQUZURVIQAmIGcHJvdG8z");
 
 /**
  * Event is one thing a person did, or one thing the page did, as a collector saw it.
@@ -280,6 +280,14 @@ export type Selector = Message<"sluice.v1.Selector"> & {
    * @generated from field: double reliability = 3;
    */
   reliability: number;
+
+  /**
+   * What the selector found in the page as it was just before the event. Absent where nobody looked:
+   * no DOM was recorded, or its language can't be evaluated outside a browser.
+   *
+   * @generated from field: sluice.v1.Grounding grounding = 4;
+   */
+  grounding?: Grounding | undefined;
 };
 
 /**
@@ -288,6 +296,42 @@ export type Selector = Message<"sluice.v1.Selector"> & {
  */
 export const SelectorSchema: GenMessage<Selector> = /*@__PURE__*/
   messageDesc(file_sluice_v1_event, 3);
+
+/**
+ * Grounding is the proof that a selector finds its element.
+ *
+ * @generated from message sluice.v1.Grounding
+ */
+export type Grounding = Message<"sluice.v1.Grounding"> & {
+  /**
+   * How many elements it found in the target's document, shadow trees included, frames not.
+   *
+   * @generated from field: uint32 matches = 1;
+   */
+  matches: number;
+
+  /**
+   * Whether the target is among them, or what is the same to who acts on it: another element of
+   * the same button, link or field.
+   *
+   * @generated from field: bool finds_target = 2;
+   */
+  findsTarget: boolean;
+
+  /**
+   * Whether the box of what was acted on held the pointer. Absent where either is not known.
+   *
+   * @generated from field: optional bool box_holds_pointer = 3;
+   */
+  boxHoldsPointer?: boolean | undefined;
+};
+
+/**
+ * Describes the message sluice.v1.Grounding.
+ * Use `create(GroundingSchema)` to create a new message.
+ */
+export const GroundingSchema: GenMessage<Grounding> = /*@__PURE__*/
+  messageDesc(file_sluice_v1_event, 4);
 
 /**
  * Attribute is one attribute of an element.
@@ -311,7 +355,7 @@ export type Attribute = Message<"sluice.v1.Attribute"> & {
  * Use `create(AttributeSchema)` to create a new message.
  */
 export const AttributeSchema: GenMessage<Attribute> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 4);
+  messageDesc(file_sluice_v1_event, 5);
 
 /**
  * Ancestor is an element that contains the target.
@@ -345,7 +389,7 @@ export type Ancestor = Message<"sluice.v1.Ancestor"> & {
  * Use `create(AncestorSchema)` to create a new message.
  */
 export const AncestorSchema: GenMessage<Ancestor> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 5);
+  messageDesc(file_sluice_v1_event, 6);
 
 /**
  * Element is one that the event did not happen to.
@@ -402,7 +446,7 @@ export type Element = Message<"sluice.v1.Element"> & {
  * Use `create(ElementSchema)` to create a new message.
  */
 export const ElementSchema: GenMessage<Element> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 6);
+  messageDesc(file_sluice_v1_event, 7);
 
 /**
  * Box is a rectangle in CSS pixels.
@@ -436,7 +480,7 @@ export type Box = Message<"sluice.v1.Box"> & {
  * Use `create(BoxSchema)` to create a new message.
  */
 export const BoxSchema: GenMessage<Box> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 7);
+  messageDesc(file_sluice_v1_event, 8);
 
 /**
  * Input is what was put into a form field.
@@ -469,7 +513,7 @@ export type Input = Message<"sluice.v1.Input"> & {
  * Use `create(InputSchema)` to create a new message.
  */
 export const InputSchema: GenMessage<Input> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 8);
+  messageDesc(file_sluice_v1_event, 9);
 
 /**
  * Pointer is where the pointer was and what it did.
@@ -533,7 +577,7 @@ export type Pointer = Message<"sluice.v1.Pointer"> & {
  * Use `create(PointerSchema)` to create a new message.
  */
 export const PointerSchema: GenMessage<Pointer> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 9);
+  messageDesc(file_sluice_v1_event, 10);
 
 /**
  * Key is a key press.
@@ -581,7 +625,7 @@ export type Key = Message<"sluice.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 10);
+  messageDesc(file_sluice_v1_event, 11);
 
 /**
  * ElementState is what could be seen of the target at one moment.
@@ -640,7 +684,7 @@ export type ElementState = Message<"sluice.v1.ElementState"> & {
  * Use `create(ElementStateSchema)` to create a new message.
  */
 export const ElementStateSchema: GenMessage<ElementState> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 11);
+  messageDesc(file_sluice_v1_event, 12);
 
 /**
  * Screenshot is an image that belongs to an event.
@@ -678,7 +722,7 @@ export type Screenshot = Message<"sluice.v1.Screenshot"> & {
  * Use `create(ScreenshotSchema)` to create a new message.
  */
 export const ScreenshotSchema: GenMessage<Screenshot> = /*@__PURE__*/
-  messageDesc(file_sluice_v1_event, 12);
+  messageDesc(file_sluice_v1_event, 13);
 
 /**
  * EventType is the vocabulary of events. What fits none of these is EVENT_TYPE_CUSTOM with a name.

@@ -1,4 +1,16 @@
-import type { Ancestor, Attribute, Target } from "../recorded.ts";
+/** What is known of an element that was acted on. */
+export interface Acted extends Described {
+  /** From the parent outwards. */
+  readonly ancestors: readonly Described[];
+}
+
+export interface Described {
+  readonly tag?: string;
+  readonly role?: string;
+  readonly name?: string;
+  readonly text?: string;
+  readonly attributes: readonly { readonly name: string; readonly value: string }[];
+}
 
 interface Description {
   readonly role?: string;
@@ -10,31 +22,35 @@ interface Description {
  * type, label and text, as accname has it. Of an element inside a control they are the control's: the
  * drawing in a button is the button to who clicks it.
  */
-export function accessible(target: Target): Description {
+export function accessible(target: Acted): Description {
   const role = roleOf(target);
-  if (CONTROLS.has(role ?? "")) return describe(role, nameOf(target, role));
-  const control = target.ancestors.slice(0, NEAR).find((ancestor) => CONTROLS.has(roleOf(ancestor) ?? ""));
+  if (isControl(target)) return describe(role, nameOf(target, role));
+  const control = target.ancestors.slice(0, NEAR).find(isControl);
   if (control === undefined) return describe(role, nameOf(target, role));
   return describe(roleOf(control), nameOf(control, undefined) ?? nameOf(target, roleOf(control)));
 }
 
 /** A control farther out than this is around more than what was acted on. */
-const NEAR = 4;
+export const NEAR = 4;
+
+/** Whether it is what a person acts on: a button, a link, a field. */
+export function isControl(element: Described): boolean {
+  return CONTROLS.has(roleOf(element) ?? "");
+}
 
 function describe(role: string | undefined, name: string | undefined): Description {
   return { ...(role !== undefined && { role }), ...(name !== undefined && { name }) };
 }
 
-type Element = Pick<Ancestor, "role" | "attributes"> & { readonly tag?: string | undefined };
-
 /** The role told, or the one that the tag has in HTML. */
-function roleOf({ tag = "", role, attributes }: Element): string | undefined {
+export function roleOf({ tag = "", role, attributes }: Described): string | undefined {
   if (role !== undefined && role !== "" && !MEANINGLESS.has(role)) return role;
   if (tag === "input") return INPUT_ROLES.get(labelOf(attributes, "type") ?? "") ?? "textbox";
   return TAG_ROLES.get(tag);
 }
 
-function nameOf(element: Element & { readonly name?: string; readonly text?: string }, role: string | undefined) {
+/** The name told, or the one that follows from the element itself. */
+export function nameOf(element: Described, role: string | undefined): string | undefined {
   const { tag, attributes } = element;
   const name = element.name?.trim() ?? "";
   if (name !== "") return name;
@@ -47,11 +63,11 @@ function nameOf(element: Element & { readonly name?: string; readonly text?: str
 /** Longer texts are content, not what something is called. */
 export const LONGEST_NAME = 60;
 
-function shortText({ text }: { readonly text?: string }): string | undefined {
+function shortText({ text }: Described): string | undefined {
   return text === undefined || text === "" || text.length > LONGEST_NAME ? undefined : text;
 }
 
-function labelOf(attributes: readonly Attribute[], name: string): string | undefined {
+function labelOf(attributes: Described["attributes"], name: string): string | undefined {
   return attributes.find((attribute) => attribute.name === name && attribute.value !== "")?.value;
 }
 
