@@ -5,6 +5,7 @@ import { AgentNetImporter } from "./agentnet.ts";
 import { CaptureImporter } from "./capture.ts";
 import { CodeSightImporter } from "./codesight.ts";
 import { statPath } from "./file-access.ts";
+import { PlaywrightImporter } from "./playwright.ts";
 import { RecorderImporter } from "./recorder.ts";
 
 /**
@@ -63,6 +64,7 @@ const importers: readonly Importer[] = [
   new AgentNetImporter(),
   new CodeSightImporter(),
   new RecorderImporter(),
+  new PlaywrightImporter(),
 ];
 
 /**

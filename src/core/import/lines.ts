@@ -3,6 +3,8 @@ import { badCapture, decodeUtf8, readChunks } from "./file-access.ts";
 export interface Line {
   /** From 1. */
   readonly number: number;
+  /** Whether it ends in a line break; the last of a file that was cut off does not. */
+  readonly ended: boolean;
   /** Without its line break. Decoded when asked for, so that skipping lines costs little. */
   text(): string;
 }
@@ -12,6 +14,11 @@ export interface Line {
  * line over `maxBytes` with BAD_CAPTURE, so that memory stays bounded whatever the file is.
  */
 export async function* readLines(path: string, maxBytes: number, signal: AbortSignal): AsyncIterable<Line> {
+  yield* splitLines(readChunks(path, signal), path, maxBytes);
+}
+
+/** The same of bytes from anywhere; `path` is what errors call them. */
+export async function* splitLines(chunks: AsyncIterable<Buffer>, path: string, maxBytes: number): AsyncIterable<Line> {
   let number = 0;
   let partial: Buffer[] = [];
   let partialBytes = 0;
@@ -22,19 +29,19 @@ export async function* readLines(path: string, maxBytes: number, signal: AbortSi
       problem: `the line is longer than ${maxBytes} bytes`,
       fix: "split the event",
     });
-  const take = (end: Buffer): Line => {
+  const take = (end: Buffer, ended: boolean): Line => {
     const bytes = partial.length === 0 ? end : Buffer.concat([...partial, end]);
     partial = [];
     partialBytes = 0;
     number += 1;
     const line = number;
-    return { number: line, text: () => decodeUtf8(bytes, { path, line }) };
+    return { number: line, ended, text: () => decodeUtf8(bytes, { path, line }) };
   };
-  for await (const chunk of readChunks(path, signal)) {
+  for await (const chunk of chunks) {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
       if (partialBytes + end - start > maxBytes) throw tooLong();
-      yield take(chunk.subarray(start, end));
+      yield take(chunk.subarray(start, end), true);
       start = end + 1;
     }
     if (start < chunk.length) {
@@ -43,7 +50,7 @@ export async function* readLines(path: string, maxBytes: number, signal: AbortSi
       if (partialBytes > maxBytes) throw tooLong();
     }
   }
-  if (partialBytes > 0) yield take(Buffer.alloc(0));
+  if (partialBytes > 0) yield take(Buffer.alloc(0), false);
 }
 
 /** How many lines readLines gives. */

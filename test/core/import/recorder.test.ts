@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openRecordings, type Recording } from "../../../src/core/import/importer.ts";
+import { openRecordings } from "../../../src/core/import/importer.ts";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
 import { checkEvent } from "../../../src/core/session/event-check.ts";
 import { type Event, EventSchema, EventType, SelectorKind } from "../../../src/wire/gen/sluice/v1/event_pb.ts";
 import { never } from "../../fixtures.ts";
-import { collect } from "./reading.ts";
+import { collect, eventsOf, only } from "./reading.ts";
 
 const DATA = fileURLToPath(new URL("../../../../shared/data/puppeteer-replay/", import.meta.url));
 const there = existsSync(DATA);
@@ -264,14 +264,3 @@ describe("a recording of the DevTools Recorder", () => {
     });
   });
 });
-
-async function only(path: string): Promise<Recording> {
-  const [recording, ...rest] = await collect(openRecordings(path, never));
-  expect(rest).toEqual([]);
-  if (recording === undefined) throw new Error("no recording");
-  return recording;
-}
-
-async function eventsOf(recording: Recording): Promise<Event[]> {
-  return (await collect(recording.events(1n, never))).map(({ event }) => fromBinary(EventSchema, event));
-}
