@@ -3,7 +3,7 @@ import type { Manifest } from "./manifest.ts";
 import type { ExportPlan } from "./plan.ts";
 
 /** The dataset card: a README as the Hugging Face Hub reads it, with what is in the export and how it was made. */
-export function cardOf(manifest: Omit<Manifest, "v" | "hashes" | "root">, plan: ExportPlan): string {
+export function cardOf(manifest: Omit<Manifest, "v" | "residual" | "hashes" | "root">, plan: ExportPlan): string {
   const { options, examples, sessions, sessionsLeftOut, examplesLeftOut, stages } = manifest;
   const splits = SPLITS.filter((split) => examples[split] > 0);
   const bySplit = (split: string) => plan.sessions.filter((each) => each.split === split).length;

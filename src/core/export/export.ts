@@ -15,6 +15,7 @@ import { lockExport } from "./lock.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type ExportOptions, type ExportPlan, planExport } from "./plan.ts";
 import { readPlan, writePlan } from "./plan-file.ts";
+import { scanExport } from "./residual.ts";
 import { examplesIn, type Written, writeSessions } from "./write.ts";
 
 export interface ExportRequest {
@@ -40,8 +41,8 @@ export interface Exported {
  * of every session in it, before it is published.
  *
  * Fails with `invalid_argument` UNKNOWN_FORMAT or OUTPUT_EXISTS, `conflict` OTHER_EXPORT,
- * `locked` EXPORT_RUNNING, `not_found` NOTHING_TO_EXPORT, `resource_exhausted` DISK_FULL, and what
- * the format refuses.
+ * `locked` EXPORT_RUNNING, `not_found` NOTHING_TO_EXPORT, `resource_exhausted` DISK_FULL, PERSONAL_DATA_LEFT, and
+ * what the format refuses.
  */
 export async function exportDataset(app: App, request: ExportRequest, signal: AbortSignal): Promise<Exported> {
   const { options } = request;
@@ -89,7 +90,7 @@ async function inPartial(
     },
     signal,
   );
-  const manifest = await describe(dir, plan, written, request.definitions, signal);
+  const manifest = await describe(app, dir, plan, exporter, written, request.definitions, signal);
   await register(app, manifest, plan, out, signal);
   signal.throwIfAborted();
   await onDisk(out, () => rename(dir, out));
@@ -103,10 +104,12 @@ async function makePlan(app: App, { options, where, definitions, onProgress }: E
   return await planExport(app, { options, where, definitions, onProgress: looking }, signal);
 }
 
-/** Writes what is said of the whole: leakage, card, manifest. */
+/** Writes what is said of the whole, leakage and card; scans all of it; then names it in the manifest. */
 async function describe(
+  app: App,
   dir: string,
   plan: ExportPlan,
+  exporter: Exporter,
   { totals, leftOut, changed, resized }: Written,
   definitions: readonly Definition[],
   signal: AbortSignal,
@@ -124,7 +127,8 @@ async function describe(
   };
   await writeWhole(join(dir, "leakage.json"), `${JSON.stringify(plan.leakage, null, 2)}\n`);
   await writeWhole(join(dir, "README.md"), cardOf(told, plan));
-  return await writeManifest(dir, told, signal);
+  const residual = await scanExport(app, plan.options.project, exporter, dir, signal);
+  return await writeManifest(dir, { ...told, residual }, signal);
 }
 
 /** Before it is published: what is out there is known, whatever happens next. */

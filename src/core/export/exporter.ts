@@ -17,6 +17,11 @@ export interface Exporter {
   readonly description: string;
   /** Goes on after `state`, which a checkpoint of the same exporter gave; files behind it are cut off or removed. */
   open(target: ExportTarget, state: unknown, signal: AbortSignal): Promise<ExportWriter>;
+  /**
+   * What a file of examples says, example by example in its order: JSON, but for images, which are
+   * bytes where the format has bytes. Whoever checks an export reads it as others will.
+   */
+  read(path: string, signal: AbortSignal): AsyncIterable<unknown>;
 }
 
 interface ExportTarget {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { readLines } from "../import/lines.ts";
 import type { StepExample } from "../pipeline/outputs.ts";
 import { writeWhole } from "./export-file.ts";
 import type { Exporter, ExportImage, ExportTotals, ExportWriter, Outcome } from "./exporter.ts";
@@ -18,10 +19,16 @@ export interface JsonlFormat {
 
 type Line = { readonly json: string; readonly changed?: string } | { readonly leftOut: string };
 
+/** A line holds an image at most, ten megabytes as a data URL. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
+
 export function jsonlExporter(format: JsonlFormat): Exporter {
   return {
     name: format.name,
     description: format.description,
+    async *read(path, signal) {
+      for await (const line of readLines(path, MAX_LINE_BYTES, signal)) yield JSON.parse(line.text());
+    },
     async open({ dir }, state): Promise<ExportWriter> {
       const shards = await JsonlShards.open(dir, format.maxFileBytes, state);
       return {

@@ -30,6 +30,16 @@ const MANIFEST = z.strictObject({
   examplesLeftOut: COUNTS,
   examplesChanged: COUNTS,
   imagesResized: z.int(),
+  /** What was looked for before it was published. */
+  residual: z.strictObject({
+    examples: z.int(),
+    texts: z.int(),
+    images: z.int(),
+    otherFiles: z.int(),
+    values: COUNTS,
+    found: z.literal(0),
+    recall: z.record(z.string(), z.number()),
+  }),
   /** sha256 of sessions.ndjson and of files.ndjson. */
   hashes: z.strictObject({ sessions: HASH, files: HASH }),
   /** sha256 of the manifest's canonical JSON without this field: of everything, as it names everything. */

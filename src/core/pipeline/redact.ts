@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { RedactOutput, ValidateOutput } from "./recorded.ts";
+import type { RedactionKind, RedactOutput, ValidateOutput } from "./recorded.ts";
 import { Fields } from "./redact/fields.ts";
 import { KeyPresses } from "./redact/key-presses.ts";
 import { Places } from "./redact/places.ts";
@@ -34,29 +34,43 @@ export const redact: Stage<"redact", "validate", typeof params> = {
   run: ({ validate }, { allow, deny, unlocated }, io) => run(validate, { allow, deny, unlocated }, io),
 };
 
-async function run(
-  { session, events }: ValidateOutput,
-  { allow, deny, unlocated }: z.output<typeof params>,
-  io: StageIo,
-): Promise<RedactOutput> {
-  const vault = new Vault();
+/** A value as it stood in the recording. It is held in memory alone, to be looked for, and never told. */
+export interface FoundValue {
+  readonly kind: RedactionKind;
+  readonly value: string;
+}
+
+/** What the stage would take out of the session with these parameters, as JSON. */
+export function valuesIn(validated: ValidateOutput, paramsJson: string): FoundValue[] {
+  const values: FoundValue[] = [];
+  find(validated, params.parse(JSON.parse(paramsJson)), new Vault((kind, value) => values.push({ kind, value })));
+  return values;
+}
+
+/** Everything there is to find. */
+function find({ session, events }: ValidateOutput, { allow, deny }: z.output<typeof params>, vault: Vault) {
   const texts = new TextRedactor(vault, compileRules(allow), compileRules(deny));
   const fields = new Fields(events);
   const keys = new KeyPresses(events, fields);
-
-  // Everything there is to find is found before anything is replaced.
   fields.keepValues(events, texts);
   const reader = new SessionRedactor(texts.note, fields, new Set(), () => undefined);
   reader.session(session);
   for (const event of events) reader.event(event);
   keys.note(texts);
   fields.keepBeginnings(events, texts);
+  return { texts, fields, keys };
+}
 
+async function run(validated: ValidateOutput, given: z.output<typeof params>, io: StageIo): Promise<RedactOutput> {
+  const { session, events } = validated;
+  const vault = new Vault();
+  // All is found before anything is replaced.
+  const { texts, fields, keys } = find(validated, given, vault);
   const places = new Places();
   const redactor = new SessionRedactor(texts.redact, fields, keys.unspoken(texts), places.tell);
   const facts = redactor.session(session);
   const redacted = events.map((event) => redactor.event(event));
-  const pictures = await redactScreenshots(events, sightingsOf(events, fields, texts), unlocated, io);
+  const pictures = await redactScreenshots(events, sightingsOf(events, fields, texts), given.unlocated, io);
   return {
     session: facts,
     events: redacted.map((event, at) => ({ ...event, screenshots: pictures.screenshots[at] ?? [] })),

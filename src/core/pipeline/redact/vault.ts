@@ -29,6 +29,12 @@ export class Vault {
   readonly #exact = new Matcher();
   /** Values that can't be told from other words and numbers, except where they are all there is. */
   readonly #whole = new Map<string, number>();
+  readonly #kept: ((kind: RedactionKind, value: string) => void) | undefined;
+
+  /** `kept` is told of every value that is looked for, as it was written; again if it is kept again. */
+  constructor(kept?: (kind: RedactionKind, value: string) => void) {
+    this.#kept = kept;
+  }
 
   /**
    * The value's name; its first kind stays. With `spread` it is looked for in every text from now on.
@@ -38,6 +44,7 @@ export class Vault {
     const { key, parts, squeezed, exact } = spellingsOf(kind, value);
     const id = this.#byKey.get(key) ?? this.#add(kind, key);
     if (spread) {
+      this.#kept?.(kind, value);
       for (const part of parts) if (!this.#byKey.has(part)) this.#byKey.set(part, id);
       this.#lookFor(squeezed, exact, id);
       const whole = value.trim();
