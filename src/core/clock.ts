@@ -32,6 +32,9 @@ export async function within<T>(work: Promise<T>, ms: number, late: Error): Prom
   }
 }
 
+/** For what must name a time and has none. */
+export const EPOCH: Date = new Date(0);
+
 /** ISO 8601, of epoch milliseconds. */
 export function formatMoment(ms: number): string {
   return new Date(ms).toISOString();

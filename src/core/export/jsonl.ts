@@ -3,7 +3,7 @@ import { readLines } from "../import/lines.ts";
 import type { StepExample } from "../pipeline/outputs.ts";
 import { writeWhole } from "./export-file.ts";
 import type { Exporter, ExportImage, ExportTotals, ExportWriter, Outcome } from "./exporter.ts";
-import { JsonlShards } from "./shards.ts";
+import { Shards } from "./shards.ts";
 
 /** A format that is one JSON object an example. */
 export interface JsonlFormat {
@@ -30,7 +30,11 @@ export function jsonlExporter(format: JsonlFormat): Exporter {
       for await (const line of readLines(path, MAX_LINE_BYTES, signal)) yield JSON.parse(line.text());
     },
     async open({ dir }, state): Promise<ExportWriter> {
-      const shards = await JsonlShards.open(dir, format.maxFileBytes, state);
+      const shards = await Shards.open(
+        dir,
+        { extension: "jsonl", maxBytes: format.maxFileBytes, ending: new Uint8Array() },
+        state,
+      );
       return {
         async write({ split, steps, image }, signal) {
           const outcomes: Outcome[] = [];
@@ -40,7 +44,7 @@ export function jsonlExporter(format: JsonlFormat): Exporter {
             const line = await format.line(step, screenshot && (await image(screenshot)), dir);
             if ("leftOut" in line) outcomes.push({ id: step.id, reason: line.leftOut });
             else {
-              const place = await shards.append(split, line.json);
+              const place = await shards.append(split, Buffer.from(`${line.json}\n`));
               outcomes.push({ id: step.id, ...place, ...(line.changed !== undefined && { changed: line.changed }) });
             }
           }

@@ -2,10 +2,8 @@ import { once } from "node:events";
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { exporterNamed } from "../../../src/core/export/formats.ts";
 import { canonicalJson, sha256 } from "../../../src/core/pipeline/canonical.ts";
 import type { Workplace } from "../../cli/sluice.ts";
 import { never } from "../../fixtures.ts";
@@ -41,96 +39,6 @@ async function contents(dir: string): Promise<Map<string, string>> {
     ),
   );
 }
-
-const MESSAGE = z.strictObject({ role: z.string(), content: z.unknown() });
-const LINE = z.looseObject({ messages: z.array(MESSAGE), images: z.array(z.string()) });
-
-async function linesOf(dir: string, split = "train"): Promise<unknown[]> {
-  const text = await readFile(join(dir, "data", split, "00000.jsonl"), "utf8");
-  return text
-    .trimEnd()
-    .split("\n")
-    .map((line): unknown => JSON.parse(line));
-}
-
-describe("a format", () => {
-  test("ndjson has every field of every step, and its screenshot as a file", async () => {
-    const dir = await exported("ndjson", "nd");
-    const lines = z.array(z.looseObject({ id: z.string(), image: z.string().optional() })).parse(await linesOf(dir));
-    const result = await place.sluice(["sessions", "result", "return-policy-lookup", "--stage", "assemble"]);
-    const { steps } = z.object({ steps: z.array(z.looseObject({ id: z.string() })) }).parse(JSON.parse(result.stdout));
-    expect(steps.length).toBeGreaterThan(5);
-    for (const step of steps) {
-      const { image, ...line } = lines.find(({ id }) => id === step.id) ?? { id: "" };
-      expect(line).toEqual(step);
-      if (image !== undefined) expect(image).toContain(sha256(await readFile(join(dir, image))));
-    }
-  });
-
-  test("trl has an image part for each image, and each image can be opened", async () => {
-    const dir = await exported("trl", "trl");
-    const PARTS = z.array(z.looseObject({ type: z.string() }));
-    const lines = z.array(LINE).parse(await linesOf(dir));
-    expect(lines.length).toBeGreaterThan(10);
-    for (const { messages, images } of lines) {
-      expect(messages.map(({ role }) => role)).toEqual(["system", "user", "assistant"]);
-      const parts = messages.flatMap(({ content }) => PARTS.parse(content));
-      expect(parts.filter(({ type }) => type === "image")).toHaveLength(images.length);
-      for (const image of images) expect((await sharp(join(dir, image)).metadata()).width).toBe(1280);
-    }
-  });
-
-  test("sharegpt has as many <image> as images, and dataset_info.json names its columns", async () => {
-    const dir = await exported("sharegpt", "sg");
-    const info = z
-      .record(z.string(), z.looseObject({ file_name: z.string(), columns: z.record(z.string(), z.string()) }))
-      .parse(JSON.parse(await readFile(join(dir, "dataset_info.json"), "utf8")));
-    expect(Object.keys(info)).toEqual(["sluice_train"]);
-    const lines = z.array(LINE).parse(await linesOf(dir));
-    for (const line of lines) {
-      const text = line.messages.map(({ content }) => String(content)).join("");
-      expect(text.split("<image>")).toHaveLength(line.images.length + 1);
-      for (const column of Object.values(info["sluice_train"]?.columns ?? {})) expect(line).toHaveProperty(column);
-    }
-    expect(await readdir(join(dir, info["sluice_train"]?.file_name ?? ""))).toEqual(["00000.jsonl"]);
-  });
-
-  test("chat has images in the user's message alone, as PNG, JPEG or WebP in RGB", async () => {
-    const dir = await exported("chat", "chat");
-    const URL_PART = z.object({ type: z.literal("image_url"), image_url: z.object({ url: z.string() }) });
-    const lines = z.array(z.strictObject({ messages: z.array(MESSAGE) })).parse(await linesOf(dir));
-    let images = 0;
-    for (const { messages } of lines) {
-      for (const { role, content } of messages) {
-        const parts = Array.isArray(content) ? content : [];
-        if (role !== "user") expect(typeof content).toBe("string");
-        for (const part of parts.filter((each) => URL_PART.safeParse(each).success)) {
-          const [, type, data = ""] =
-            /^data:image\/(png|jpeg|webp);base64,(.+)$/.exec(URL_PART.parse(part).image_url.url) ?? [];
-          const { format, channels, space } = await sharp(Buffer.from(data, "base64")).metadata();
-          expect([type, space]).toEqual([format, "srgb"]);
-          expect([3, 4]).toContain(channels);
-          images += 1;
-        }
-      }
-    }
-    expect(images).toBeGreaterThan(10);
-  });
-
-  test("chat refuses a file of fewer than ten examples", async () => {
-    await using writer = await exporterNamed("chat").open({ dir: join(place.dir, "few") }, undefined, never);
-    const totals = { train: 10, validation: 9, test: 0 };
-    await expect(writer.finish(totals, never)).rejects.toMatchObject({ reason: "TOO_FEW_EXAMPLES" });
-    await writer.finish({ ...totals, validation: 10 }, never);
-  });
-
-  test("makes long images smaller when asked to", async () => {
-    const dir = await exported("trl", "small", "--max-image-edge", "640");
-    for (const { images } of z.array(LINE).parse(await linesOf(dir))) {
-      for (const image of images) expect((await sharp(join(dir, image)).metadata()).width).toBe(640);
-    }
-  });
-});
 
 describe("an export", () => {
   test("of the same sessions with the same options has the same bytes", async () => {
