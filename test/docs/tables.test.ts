@@ -88,7 +88,7 @@ function reasonsInSource(): string[] {
     for (const { 1: word = "" } of text.matchAll(/reason: "([A-Z_]+)"/g)) found.add(word);
     // Helpers take the reason as an argument; words of several parts are nothing else but these.
     for (const { 1: word = "" } of text.matchAll(/"([A-Z]+(?:_[A-Z]+)+)"/g)) {
-      if (!/^(SQLITE|SLUICE|SLUICED|ERR|EVENT_TYPE|NO_COLOR)/.test(word)) found.add(word);
+      if (!/^(SQLITE|SLUICE|SLUICED|ERR|EVENT_TYPE|NO_COLOR|BYTE_ARRAY)/.test(word)) found.add(word);
     }
   }
   return [...found].toSorted();
