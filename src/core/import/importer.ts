@@ -7,6 +7,7 @@ import { CodeSightImporter } from "./codesight.ts";
 import { statPath } from "./file-access.ts";
 import { PlaywrightImporter } from "./playwright.ts";
 import { RecorderImporter } from "./recorder.ts";
+import { RrwebImporter } from "./rrweb.ts";
 
 /**
  * Reads one format of recorded sessions from local files, in constant memory however long the
@@ -65,6 +66,7 @@ const importers: readonly Importer[] = [
   new CodeSightImporter(),
   new RecorderImporter(),
   new PlaywrightImporter(),
+  new RrwebImporter(),
 ];
 
 /**

@@ -13,11 +13,14 @@ export class JsonCursor implements AsyncDisposable {
   #base: number;
   #at = 0;
 
-  /** Begins at a byte of the file where a value begins. */
-  constructor(path: string, start: number, signal: AbortSignal) {
+  /**
+   * Begins at a byte of the file where a value begins. `chunks` are the file's bytes from there on,
+   * where they are not those on the disk.
+   */
+  constructor(path: string, start: number, signal: AbortSignal, chunks = readChunks(path, signal, start)) {
     this.#path = path;
     this.#base = start;
-    this.#chunks = readChunks(path, signal, start)[Symbol.asyncIterator]();
+    this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

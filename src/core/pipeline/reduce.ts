@@ -1,5 +1,5 @@
 import type { Action, ReduceOutput } from "./outputs.ts";
-import type { Page, RedactOutput, SessionEvent } from "./recorded.ts";
+import type { Page, RedactOutput, SessionEvent, SessionFacts } from "./recorded.ts";
 import { actionOf } from "./reduce/actions.ts";
 import type { Draft } from "./reduce/draft.ts";
 import type { Unused } from "./reduce/gesture.ts";
@@ -8,7 +8,7 @@ import { inferNavigations, nameNavigations } from "./reduce/landings.ts";
 import { REDUCE_PARAMS, type ReduceParams } from "./reduce/params.ts";
 import { Screenshots } from "./reduce/screenshots.ts";
 import { measureScrolls } from "./reduce/scrolling.ts";
-import { takeAsTold, tellsActions } from "./reduce/told.ts";
+import { countsClicks, takeAsTold, tellsActions } from "./reduce/told.ts";
 import { endWaits, insertWaits } from "./reduce/waits.ts";
 import { walk } from "./reduce/walk.ts";
 import type { Stage } from "./stage.ts";
@@ -29,7 +29,7 @@ export const reduce: Stage<"reduce", "redact", typeof REDUCE_PARAMS> = {
 function reduceSession({ session, events: told }: RedactOutput, params: ReduceParams): ReduceOutput {
   const events = told.map(withoutUnknownPage);
   const isTold = tellsActions(session);
-  const { drafts, unused } = isTold ? takeAsTold(events) : readActs(events, session.startUrl, params);
+  const { drafts, unused } = isTold ? takeAsTold(events) : readActs(events, session, params);
   const place = new Map(events.map((event, index) => [event, index]));
   const placeOf = (event: SessionEvent): number => place.get(event) ?? -1;
   const codes = new Map(unused.map(({ event, code }) => [event, code]));
@@ -47,11 +47,17 @@ function reduceSession({ session, events: told }: RedactOutput, params: ReducePa
 /** From raw events to what was done. */
 function readActs(
   events: readonly SessionEvent[],
-  startUrl: string,
+  session: SessionFacts,
   params: ReduceParams,
 ): { drafts: Draft[]; unused: readonly Unused[] } {
+  const { startUrl } = session;
   const { gestures, unused } = readGestures(events, params);
-  const trail = walk(measureScrolls(nameNavigations(gestures)), unused, startUrl, params);
+  const trail = walk(
+    measureScrolls(nameNavigations(gestures)),
+    unused,
+    { startUrl, isCounted: countsClicks(session) },
+    params,
+  );
   inferNavigations(trail.drafts);
   const drafts = insertWaits(trail.drafts, events, params.waitMs);
   endWaits(drafts);

@@ -54,6 +54,35 @@ describe("clicks", () => {
     expect(kinds(reduce([click(1000, 10, 10), between, click(1200, 10, 10)]))).toEqual(["click", "key", "click"]);
   });
 
+  test("stay apart where their collector counts them, unless it tells of a double click", () => {
+    const counted = { labels: [{ name: "clicks", value: "counted" }] };
+    const two = [click(1000, 10, 10), click(1100, 10, 10)];
+    expect(seqs(reduce(two, {}, counted))).toEqual([[1], [2]]);
+    const third = click(1300, 10, 10, { pointer: pointAt(10, 10, { clicks: 3 }) });
+    const told = reduce([...two, raw("dblclick", 1101, 10, 10), third], {}, counted);
+    expect([kinds(told), seqs(told)]).toEqual([["triple_click"], [[1, 2, 3, 4]]]);
+    const placeless = [1000, 1100].map((timeMs): Told => ({ type: "click", timeMs, target: element("a") }));
+    const named: Told = { type: "custom", customType: "dblclick", timeMs: 1101, target: element("a") };
+    expect(kinds(reduce([...placeless, named], {}, counted))).toEqual(["double_click"]);
+    expect(seqs(reduce([...two, raw("dblclick", 1600, 10, 10)], {}, counted))).not.toEqual([[1, 2, 3]]);
+  });
+
+  test("of a press that opened a menu are of the secondary button, though it did not say which it was", () => {
+    const press = [raw("mousedown", 1000, 10, 10), raw("mouseup", 1080, 10, 10)];
+    const menu = click(1010, 10, 10, { pointer: pointAt(10, 10, { button: 2, clicks: 0 }) });
+    const opened = reduce([...press, menu].toSorted((a, b) => a.timeMs - b.timeMs));
+    expect(opened.actions).toMatchObject([{ kind: "click", button: 2 }]);
+    const elsewhere = click(1100, 50, 10, { pointer: pointAt(50, 10, { button: 2 }) });
+    expect(reduce([...press, elsewhere]).actions).toMatchObject([{ button: 0 }, { button: 2 }]);
+  });
+
+  test("become a drag where the page's own drag and drop took what was pressed, and no release was told", () => {
+    const dragged = [raw("mousedown", 1000, 10, 10), raw("dragover", 1400, 60, 10), raw("dragover", 1900, 90, 80)];
+    expect(reduce(dragged).actions).toMatchObject([
+      { kind: "drag", point: { x: 10, y: 10 }, to: { x: 90, y: 80 }, endMs: 1900, inferred: ["SYNTHETIC_RELEASE"] },
+    ]);
+  });
+
   test("told as a double click as well are one", () => {
     const told = [click(1000, 10, 10), click(1100, 10, 10), raw("dblclick", 1101, 10, 10)];
     expect(seqs(reduce(told))).toEqual([[1, 2, 3]]);

@@ -4,6 +4,8 @@ import { type AnyNode, Document, Element, isText, type ParentNode } from "domhan
 export class Root extends Document {
   /** Of a shadow root, the element it belongs to. */
   host: PageElement | undefined;
+  /** Of the document in a frame, the frame. */
+  frame: PageElement | undefined;
 }
 
 /** An element of a recorded page. Names of tags and attributes are in lower case. */

@@ -1,8 +1,10 @@
-import type { SessionEvent } from "../recorded.ts";
+import type { Point, SessionEvent } from "../recorded.ts";
 import { distance, type Gesture, nameOf, retyped, type Unused } from "./gesture.ts";
 
 const PRESS = new Set(["pointerdown", "mousedown"]);
 const MOVE = new Set(["pointermove", "mousemove"]);
+/** The page's own drag and drop: a browser tells no release at its end. */
+const DRAGGED = new Set(["dragover"]);
 const RELEASE = new Set(["pointerup", "mouseup"]);
 
 /** The browser tells a click or a drag right after the release that made it. */
@@ -11,6 +13,8 @@ const ECHO_MS = 50;
 interface Press {
   readonly event: SessionEvent;
   readonly events: SessionEvent[];
+  /** Where the page's own drag and drop has taken it. */
+  draggedTo?: Point;
 }
 
 /**
@@ -45,6 +49,7 @@ export class PointerPresses {
     const name = nameOf(event);
     if (PRESS.has(name)) this.#press(event);
     else if (MOVE.has(name)) this.#move(event);
+    else if (DRAGGED.has(name) && this.#pressed.size > 0) this.#drag(event);
     else if (RELEASE.has(name)) this.#release(event);
     else return false;
     return true;
@@ -72,6 +77,13 @@ export class PointerPresses {
     const [press] = this.#pressed.values();
     if (press === undefined) this.unused.push({ event, code: "POINTER_MOVE" });
     else press.events.push(event);
+  }
+
+  #drag(event: SessionEvent): void {
+    const [press] = this.#pressed.values();
+    if (press === undefined) return;
+    press.events.push(event);
+    if (event.pointer !== undefined) press.draggedTo = { x: event.pointer.x, y: event.pointer.y };
   }
 
   #release(event: SessionEvent): void {
@@ -105,10 +117,13 @@ export class PointerPresses {
     const press = this.#pressed.get(button);
     if (press === undefined) return;
     this.#pressed.delete(button);
+    const { pointer } = press.event;
+    const { draggedTo: to } = press;
+    const isDrag = pointer !== undefined && to !== undefined && distance(pointer, to) > this.#dragPx;
     this.#gestures.push({
-      event: clickOf(press.event),
+      event: isDrag ? retyped(press.event, "drag", { pointer: { ...pointer, to } }) : clickOf(press.event),
       events: press.events,
-      endMs: press.event.timeMs,
+      endMs: isDrag ? (press.events.at(-1)?.timeMs ?? press.event.timeMs) : press.event.timeMs,
       inferred: ["SYNTHETIC_RELEASE"],
     });
   }

@@ -1,6 +1,6 @@
 import type { Pointer, SessionEvent } from "../recorded.ts";
 import { type Draft, isToggle } from "./draft.ts";
-import { distance, type Gesture, retyped } from "./gesture.ts";
+import { distance, type Gesture, nameOf, retyped } from "./gesture.ts";
 import { isSameElement } from "./identity.ts";
 import { isCauseToldLate, takeOverNavigation } from "./navigating.ts";
 import type { ReduceParams } from "./params.ts";
@@ -28,10 +28,12 @@ export function takeClick(trail: Trail, gesture: Gesture, params: ReduceParams):
   const { event } = gesture;
   const { last } = trail;
   if (last === undefined) trail.begin(gesture);
+  else if (isOfTwoClicks(trail, event, params)) joinTwo(trail, last, gesture);
+  else if (isMenuOfPress(last, event, params)) joinMenu(trail, last, gesture);
   else if (isMadeByKey(last, event) || isMadeByTap(last, event, params)) trail.join(last, gesture, "page");
   else if (isMadeByLabel(last, event)) joinField(trail, last, gesture);
   else if (isToldAgain(last, event, params)) trail.join(last, gesture, "page");
-  else if (continuesClicks(last, gesture, params)) joinClicks(trail, last, gesture);
+  else if (continuesClicks(trail, last, gesture, params)) joinClicks(trail, last, gesture);
   else if (isEffectToldFirst(last, event, params)) takeOver(trail, gesture);
   else if (isCauseToldLate(last, event, params)) takeOverNavigation(trail, last, gesture);
   else trail.begin(gesture);
@@ -75,13 +77,49 @@ function isMadeByLabel(last: Draft, { pointer, timeMs, target }: SessionEvent): 
  * AgentNet's: 0.5 s from start to start, 4 px. One that is told as several already, and is not the
  * next in the browser's count, is for itself.
  */
-function continuesClicks(last: Draft, { event }: Gesture, params: ReduceParams): boolean {
+function continuesClicks(trail: Trail, last: Draft, { event }: Gesture, params: ReduceParams): boolean {
   if (!isPointed(last) || last.clicks >= MOST_CLICKS || last.navigatedTo !== undefined) return false;
   const { pointer, timeMs } = event;
   if (event.type !== "click" || (last.button ?? 0) !== (pointer?.button ?? 0)) return false;
   if (timeMs - last.clickedMs >= params.doubleClickMs || !isSamePlace(last, event, params.doubleClickPx)) return false;
   const count = pointer?.clicks ?? 1;
-  return count === last.clicks + 1 || (count <= 1 && last.point !== undefined && pointer !== undefined);
+  return (
+    count === last.clicks + 1 || (!trail.isCounted && count <= 1 && last.point !== undefined && pointer !== undefined)
+  );
+}
+
+/** A double click told as one event, after two clicks were told that did not say that they were one. */
+function isOfTwoClicks({ isCounted, drafts }: Trail, event: SessionEvent, params: ReduceParams): boolean {
+  const [before, last] = drafts.slice(-2);
+  if (!isCounted || before === undefined || last === undefined) return false;
+  const isTwo = event.pointer?.clicks === 2 || nameOf(event) === "dblclick";
+  if (!isTwo || ![before, last].every((draft) => isPointed(draft) && draft.clicks === 1)) return false;
+  if (event.timeMs - before.clickedMs >= params.doubleClickMs) return false;
+  return isSamePlace(before, event, params.doubleClickPx) && isSamePlace(last, event, params.doubleClickPx);
+}
+
+function joinTwo(trail: Trail, last: Draft, gesture: Gesture): void {
+  trail.drafts.pop();
+  const { last: first } = trail;
+  if (first === undefined) return;
+  trail.join(first, { event: last.lead, events: last.events, endMs: last.endMs, inferred: [...last.inferred] });
+  trail.join(first, gesture, "page");
+  first.clicks = 2;
+  first.clickedMs = last.clickedMs;
+  first.kind = "double_click";
+}
+
+/** What a press opened whose button was not told: a browser makes no click of another than the main one. */
+function isMenuOfPress(last: Draft, event: SessionEvent, params: ReduceParams): boolean {
+  const isMenu = event.pointer?.button === 2 || nameOf(event) === "contextmenu";
+  if (!isMenu || last.kind !== "click" || (last.button ?? 0) !== 0) return false;
+  if (last.events.some(({ type }) => type !== "custom")) return false;
+  return event.timeMs - last.actedMs <= params.effectMs && isSamePlace(last, event, params.dragPx);
+}
+
+function joinMenu(trail: Trail, last: Draft, gesture: Gesture): void {
+  trail.join(last, gesture, "page");
+  last.button = 2;
 }
 
 /** A double click told as one event, after the two clicks it is made of were told. */
@@ -103,16 +141,24 @@ function joinClicks(trail: Trail, last: Draft, gesture: Gesture): void {
   last.kind = last.clicks === 2 ? "double_click" : "triple_click";
 }
 
+/** A double click under the DOM's name for it. */
+export function takeDoubleClick(trail: Trail, gesture: Gesture, params: ReduceParams): void {
+  const { last } = trail;
+  if (last !== undefined && isOfTwoClicks(trail, gesture.event, params)) joinTwo(trail, last, gesture);
+  else takeClick(trail, asClick(gesture, { clicks: 2 }), params);
+}
+
 /** A click of the secondary button, told as what it opens; some browsers tell the press as well. */
 export function takeContextMenu(trail: Trail, gesture: Gesture, params: ReduceParams): void {
   const { last } = trail;
   const soon = last !== undefined && gesture.event.timeMs - last.actedMs <= params.effectMs;
   if (soon && isClick(last) && last.button === 2) trail.join(last, gesture, "page");
+  else if (last !== undefined && isMenuOfPress(last, gesture.event, params)) joinMenu(trail, last, gesture);
   else takeClick(trail, asClick(gesture, { button: 2, clicks: 1 }), params);
 }
 
 /** What another name than click tells of one. */
-export function asClick(gesture: Gesture, more: Partial<Pointer>): Gesture {
+function asClick(gesture: Gesture, more: Partial<Pointer>): Gesture {
   const { event } = gesture;
   const { pointer } = event;
   return { ...gesture, event: retyped(event, "click", pointer && { pointer: { ...pointer, ...more } }) };

@@ -11,6 +11,11 @@ export function tellsActions({ labels }: SessionFacts): boolean {
   return labels.some(({ name, value }) => name === "times" && value === "order-only");
 }
 
+/** Whether its collector knows double clicks from clicks in a row; the label `clicks=counted` says so. */
+export function countsClicks({ labels }: SessionFacts): boolean {
+  return labels.some(({ name, value }) => name === "clicks" && value === "counted");
+}
+
 /** Each event as one action, whatever stands beside it: it was reduced before. */
 export function takeAsTold(events: readonly SessionEvent[]): { drafts: Draft[]; unused: Unused[] } {
   const drafts: Draft[] = [];

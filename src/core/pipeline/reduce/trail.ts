@@ -6,13 +6,16 @@ import type { Gesture, Unused } from "./gesture.ts";
 export class Trail {
   readonly drafts: Draft[] = [];
   readonly unused: Unused[];
+  /** Whether clicks say how many of them came in a row, one included: then quick ones are no double click. */
+  readonly isCounted: boolean;
   /** The last navigation that opened a page: one that rewrote the address of the page that is there is none. */
   navigation: SessionEvent | undefined;
   /** When the page last scrolled by itself. */
   scrolledByPageMs = Number.NEGATIVE_INFINITY;
 
-  constructor(unused: readonly Unused[]) {
+  constructor(unused: readonly Unused[], isCounted: boolean) {
     this.unused = [...unused];
+    this.isCounted = isCounted;
   }
 
   get last(): Draft | undefined {

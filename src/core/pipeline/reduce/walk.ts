@@ -5,7 +5,7 @@ import { findRevealing } from "./hovers.ts";
 import { isDuplicate } from "./identity.ts";
 import { takeNavigation, takeSubmit } from "./navigating.ts";
 import type { ReduceParams } from "./params.ts";
-import { asClick, takeClick, takeContextMenu, takeDrag, takeDrop, takeToggle } from "./pointing.ts";
+import { takeClick, takeContextMenu, takeDoubleClick, takeDrag, takeDrop, takeToggle } from "./pointing.ts";
 import { takeScroll } from "./scrolling.ts";
 import { Trail } from "./trail.ts";
 import { takeInput, takeKey } from "./typing.ts";
@@ -14,10 +14,10 @@ import { takeInput, takeKey } from "./typing.ts";
 export function walk(
   gestures: readonly Gesture[],
   unused: readonly Unused[],
-  startUrl: string,
+  { startUrl, isCounted }: { readonly startUrl: string; readonly isCounted: boolean },
   params: ReduceParams,
 ): Trail {
-  const trail = new Trail(unused);
+  const trail = new Trail(unused, isCounted);
   const revealing = findRevealing(gestures);
   const recent: Gesture[] = [];
   for (const gesture of gestures) {
@@ -69,7 +69,7 @@ function takeCustom(trail: Trail, gesture: Gesture, params: ReduceParams): void 
   const name = nameOf(gesture.event);
   const { last } = trail;
   const follows = last?.kind === "hotkey" && gesture.event.timeMs - last.actedMs <= params.effectMs;
-  if (name === "dblclick") takeClick(trail, asClick(gesture, { clicks: 2 }), params);
+  if (name === "dblclick") takeDoubleClick(trail, gesture, params);
   else if (name === "contextmenu") takeContextMenu(trail, gesture, params);
   else if (TOLD_OTHERWISE.has(name)) trail.drop(gesture, "NOT_AN_ACT");
   else if (follows && CLIPBOARD.has(name)) trail.join(last, gesture, "page");
