@@ -131,6 +131,8 @@ function infoOf({ version, options, json, startUrl }: ContextHead): SessionInfo 
   const { options: _, ...rest } = options;
   const labels = [
     { name: "format", value: "playwright-trace" },
+    // Each call says how many clicks it makes; two quick calls are no double click.
+    { name: "clicks", value: "counted" },
     { name: "trace_version", value: String(version) },
     { name: "browser", value: text(options.browserName) },
     { name: "platform", value: text(options.platform) },

@@ -105,6 +105,18 @@ describe("a trace of any length", () => {
     );
   });
 
+  test("forgets what is not shown any more when there is no room", () => {
+    const items = (from: string) => Array.from({ length: 40 }, (_, at) => ["LI", {}, `${from}${at}`]);
+    const snapshots = new Snapshots(100);
+    add(snapshots, ["BODY", {}, ...items("a")]);
+    expect(add(snapshots, ["BODY", {}, [[1, 1]], ...items("b")])).toBeDefined();
+    expect(add(snapshots, ["BODY", {}, [[2, 1]]])).toBe("<BODY><LI>a0</LI></BODY>");
+    expect(add(snapshots, ["BODY", {}, [[3, 3]]])).toBeUndefined();
+    const roomy = new Snapshots(1_000);
+    for (const from of ["a", "b", "c"]) add(roomy, ["BODY", {}, ...items(from)]);
+    expect(add(roomy, ["BODY", {}, [[3, 3]]])).toBe("<BODY><LI>a1</LI></BODY>");
+  });
+
   test("forgets a page that was left when there is no room, and says that it has none", () => {
     const snapshots = new Snapshots(100);
     const items = Array.from({ length: 40 }, (_, at) => ["LI", {}, String(at)]);

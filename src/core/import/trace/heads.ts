@@ -26,6 +26,8 @@ export interface ContextHead {
   readonly originMs: number;
 }
 
+/** A page is opened at the beginning, or not by an address. */
+const MAX_LINES_TO_GOTO = 1_000;
 /** Versions whose records are known: Playwright 1.31 to 1.65. */
 const OLDEST = 4;
 const NEWEST = 10;
@@ -68,6 +70,7 @@ async function readContext(files: TraceFiles, file: string, signal: AbortSignal)
   let before: JsonObject | undefined;
   for await (const record of readRecords(files, file, signal)) {
     first ??= record;
+    if (record.line > MAX_LINES_TO_GOTO) break;
     if (record.value?.type !== "before") continue;
     before ??= record.value;
     if (record.value.method !== "goto") continue;

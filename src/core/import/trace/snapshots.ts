@@ -29,8 +29,8 @@ export interface FrameSnapshot {
  * The snapshots of one trace, in order. In a trace each holds only what changed in its frame, and
  * says of the rest where an earlier one had it: `[[n, i]]` is node i, counted children first, of the
  * snapshot n before. So that memory stays bounded whatever the trace is, once there are more than
- * `maxNodes` all those are forgotten that no frame shows now, and if they are still more than half
- * of it, the frames that were changed longest ago.
+ * `maxNodes` all those are forgotten that no frame shows now, and if there is hardly any room then,
+ * the frames that were changed longest ago.
  */
 export class Snapshots {
   readonly #maxNodes: number;
@@ -57,7 +57,9 @@ export class Snapshots {
 
   #forget(): void {
     for (const frame of this.#frames.values()) this.#nodes -= frame.forgetUnseen();
-    while (this.#nodes > this.#maxNodes / 2 && this.#frames.size > 0) this.#forgetOldest();
+    // What is shown now goes last, and only if there is no room for it by itself.
+    while (this.#nodes > this.#maxNodes * FULL && this.#frames.size > 1) this.#forgetOldest();
+    if (this.#nodes > this.#maxNodes) this.#forgetOldest();
   }
 
   #forgetOldest(): void {
@@ -69,8 +71,8 @@ export class Snapshots {
   }
 }
 
-/** Each node of a snapshot that is its own, by its number in it. */
-type Table = Map<number, SnapshotNode>;
+/** The nodes of a snapshot that are its own, by their numbers in it. Once most are forgotten, a map is smaller. */
+type Table = (SnapshotNode | undefined)[] | Map<number, SnapshotNode>;
 
 class Frame {
   /** Its last snapshot. */
@@ -82,13 +84,13 @@ class Frame {
 
   /** How many nodes it knows now that it did not before. */
   add(html: unknown): number {
-    const table: Table = new Map();
+    const table: (SnapshotNode | undefined)[] = [];
     this.#tables.set(this.#count, table);
     const node = this.#resolve(html, table);
     this.root = node !== undefined && "name" in node ? node : undefined;
     this.#count += 1;
-    this.size += table.size;
-    return table.size;
+    this.size += table.length;
+    return table.length;
   }
 
   /** Forgets what the last snapshot does not show. How many nodes that are. */
@@ -101,9 +103,13 @@ class Frame {
       if ("children" in node) for (const child of node.children) waiting.push(child);
     }
     const before = this.size;
+    this.size = 0;
     for (const [index, table] of this.#tables) {
-      for (const [place, node] of table) if (!shown.has(node) && table.delete(place)) this.size -= 1;
-      if (table.size === 0) this.#tables.delete(index);
+      const kept = new Map<number, SnapshotNode>();
+      for (const [place, node] of table.entries()) if (node !== undefined && shown.has(node)) kept.set(place, node);
+      if (kept.size === 0) this.#tables.delete(index);
+      else this.#tables.set(index, kept);
+      this.size += kept.size;
     }
     return before - this.size;
   }
@@ -112,19 +118,14 @@ class Frame {
    * The node that a snapshot's html describes; its own nodes go to `table`. Walks without recursion,
    * for a trace may nest as deep as it likes. undefined when something in it can't be resolved.
    */
-  #resolve(html: unknown, table: Table): SnapshotNode | undefined {
+  #resolve(html: unknown, table: (SnapshotNode | undefined)[]): SnapshotNode | undefined {
     const open: Open[] = [];
-    let own = 0;
-    const finish = (node: SnapshotNode | undefined): void => {
-      if (node !== undefined) table.set(own, node);
-      own += 1;
-    };
     let part = html;
     for (;;) {
       let node: SnapshotNode | undefined;
       if (typeof part === "string") {
         node = { text: part.toWellFormed() };
-        finish(node);
+        table.push(node);
       } else if (isElement(part)) {
         open.push({ name: part[0], attributes: attributesOf(part[1]), parts: part, next: 2, children: [] });
       } else {
@@ -149,7 +150,7 @@ class Frame {
         open.pop();
         const { name, attributes, children } = parent;
         node = children === undefined ? undefined : { name, attributes, children };
-        finish(node);
+        table.push(node);
       }
     }
   }
@@ -158,7 +159,8 @@ class Frame {
     if (!Array.isArray(part) || !Array.isArray(part[0])) return undefined;
     const [back, place]: readonly unknown[] = part[0];
     if (typeof back !== "number" || typeof place !== "number") return undefined;
-    return this.#tables.get(this.#count - back)?.get(place);
+    const table = this.#tables.get(this.#count - back);
+    return table instanceof Map ? table.get(place) : table?.[place];
   }
 }
 
@@ -177,9 +179,18 @@ function isElement(part: unknown): part is readonly [string, ...unknown[]] {
 }
 
 function attributesOf(value: unknown): Readonly<Record<string, string>> {
-  if (!isObject(value)) return {};
+  if (!isObject(value)) return NONE;
+  if (areTexts(value)) return value;
   const told = Object.entries(value).filter(([, each]) => typeof each === "string");
   return Object.fromEntries(told.map(([name, each]) => [name.toWellFormed(), String(each).toWellFormed()]));
+}
+
+const NONE: Readonly<Record<string, string>> = {};
+
+function areTexts(value: JsonObject): value is Readonly<Record<string, string>> {
+  return Object.entries(value).every(
+    ([name, each]) => typeof each === "string" && each.isWellFormed() && name.isWellFormed(),
+  );
 }
 
 function describe(snapshot: JsonObject) {
@@ -195,5 +206,6 @@ function describe(snapshot: JsonObject) {
 }
 
 /** A large page has some 10,000; a node takes about 200 bytes. */
-const MAX_NODES = 300_000;
+const MAX_NODES = 100_000;
+const FULL = 0.8;
 const MAX_FRAMES = 10_000;
