@@ -18,6 +18,8 @@ export interface Step {
 }
 
 export interface Driven {
+  /** All that was done, in order. */
+  readonly all: readonly Step[];
   /** What was done and did something. */
   readonly steps: readonly Step[];
   /** Turns of the wheel over what can't be scrolled: the page stayed as it was, and there is nothing to see of them. */
@@ -39,7 +41,7 @@ export async function driven(directory: string): Promise<Driven> {
   if (made.join() !== kinds.join()) throw new Error(`The driver's log tells ${kinds}, its calls ${made}.`);
   const named = steps.map((step, index) => ({ ...step, name: names[index] ?? "" }));
   const isIdle = ({ kind }: Step): boolean => kind === "scroll" && !hasScrolled;
-  return { steps: named.filter((step) => !isIdle(step)), idle: named.filter(isIdle) };
+  return { all: named, steps: named.filter((step) => !isIdle(step)), idle: named.filter(isIdle) };
 }
 
 function kindOf(name: string, isSecond: boolean): ActionKind {
@@ -110,6 +112,14 @@ function stepsOf({ calls, hasScrolled }: Calls): { readonly steps: readonly Step
 /** The tags, or the id, that a selector of the driver's ends in. */
 function namedBy(selector: string): string[] {
   return [...selector.matchAll(/(?:^|, )(?:#area )?([#.\w-]+)/g)].map(([, name = ""]) => name.replace(/^\..*/, "a"));
+}
+
+/** What an action was, to be looked for among those of another recording. */
+export function stepOf({ kind, element, targets, point, to }: Action): Step {
+  const id = targets.find((target) => target.kind === "id")?.value;
+  const on = id === undefined ? [element?.tag ?? []].flat() : [`#${id}`];
+  // Where the mouse was while the wheel was turned is not told by what was scrolled.
+  return { kind, name: on.join(), on, ...(kind !== "scroll" && { point, to }) };
 }
 
 /** What two tellings of the same task have in common, and where they differ. */
