@@ -21,6 +21,11 @@ const RECORDINGS: readonly (readonly [path: string, sessions: number])[] = [
   [`${SHARED}codesight`, 4],
   [`${SHARED}agentnet/bench`, 2],
   [`${SHARED}agentnet/cot`, 1],
+  [`${SHARED}puppeteer-replay/history/9779c7b4-benchmark.json`, 1],
+  [`${SHARED}playwright/tests/assets/trace-1.31.zip`, 1],
+  [`${SHARED}playwright/tests/assets/trace-remote-time-diff.zip`, 1],
+  [`${SHARED}cross-format/book-flight/trace.zip`, 1],
+  [`${SHARED}cross-format/text-editor/trace.zip`, 1],
 ];
 
 const PATIENCE = { timeout: 240_000, interval: 200 };

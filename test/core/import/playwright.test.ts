@@ -68,7 +68,7 @@ describe("a real trace of Playwright", () => {
       value: "button",
       grounding: { matches: 1, findsTarget: true },
     });
-    expect(click?.elements).toMatchObject([{ tag: "button", text: "Submit" }]);
+    expect(click?.elements).toEqual([]);
   });
 
   test.each([

@@ -47,6 +47,32 @@ describe("what a call of Playwright is as an event", () => {
     });
   });
 
+  test("with all else that the page shows, in every frame, and holds in its fields", async () => {
+    const body = [
+      ["STYLE", {}, "p { }"],
+      ["P", {}, "Dear ", ["B", {}, "Ann"], ", hello"],
+      ["INPUT", { __playwright_value_: "9", name: "n", style: "x" }],
+      ["INPUT", { __playwright_value_: "on", __playwright_checked_: "true", type: "checkbox" }],
+      ["SELECT", {}, ["OPTION", { __playwright_selected_: "true", value: "b" }, "Bee"]],
+      ["DIV", {}, ["template", { __playwright_shadow_root_: "open" }, ["I", {}, "in a shadow"]]],
+      FIELD,
+    ];
+    const inner = { callId: "1", phase: "action", pageId: "p", frameId: "g", html: ["HTML", {}, "framed"] };
+    const records: object[] = call({ id: "1", method: "click", start: 1, html: ["BODY", {}, ...body] });
+    records.splice(-1, 0, { type: "frame-snapshot", snapshot: { ...inner, timestamp: 1 } });
+    const [click] = await eventsOf(await only(await write(traceArchive([HEAD, ...records]))));
+    expect(click?.elements.map(({ tag, text, value }) => [tag, text, value])).toEqual([
+      ["p", "Dear , hello", ""],
+      ["b", "Ann", ""],
+      ["input", "", "9"],
+      ["select", "", "b"],
+      ["option", "Bee", ""],
+      ["i", "in a shadow", ""],
+      ["html", "framed", ""],
+    ]);
+    expect(click?.elements[2]?.attributes).toMatchObject([{ name: "name", value: "n" }]);
+  });
+
   test.each<[string, Partial<Parameters<typeof call>[0]>, object]>([
     ["dblclick", { inputs: [{ point }] }, { type: EventType.CLICK, pointer: { clicks: 2 } }],
     ["hover", { inputs: [{ point }] }, { type: EventType.HOVER, pointer: point }],

@@ -6,7 +6,7 @@ import { type Act, Acts, type Picture } from "./acts.ts";
 import type { TraceFiles } from "./files.ts";
 import type { ContextHead } from "./heads.ts";
 import { KeyNames } from "./key-names.ts";
-import { eventsOf, type Hands, isNavigation } from "./methods.ts";
+import { eventsOf, type Hands, isAimed, isNavigation } from "./methods.ts";
 import { readRecords } from "./records.ts";
 import { type Shot, Shots } from "./screenshots.ts";
 import { textsIn } from "./texts.ts";
@@ -97,7 +97,7 @@ class Teller {
 
   /** What the first event of an act has for all of them. */
   #once(act: Act): Fields {
-    const elements = textsIn(act.frames.values());
+    const elements = textsIn(act.frames.values(), isAimed(act.method) ? act.target?.element : undefined);
     return { ...statesOf(act), ...(elements.length > 0 && { elements }), rawJson: rawJson(act) };
   }
 

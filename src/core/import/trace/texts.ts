@@ -3,13 +3,14 @@ import type { SnapshotElement, SnapshotNode } from "./snapshots.ts";
 
 /**
  * The elements that hold a text or a value, so that redaction knows what a picture of the page can
- * show. Snapshots have no boxes. What styles hide is among them.
+ * show; the target tells of itself. Snapshots have no boxes. What styles hide is among them.
  */
-export function textsIn(roots: Iterable<SnapshotElement>) {
+export function textsIn(roots: Iterable<SnapshotElement>, target: SnapshotElement | undefined) {
   const found = [];
   let bytes = 0;
   for (const root of roots) {
     for (const element of visibleIn(root)) {
+      if (element === target) continue;
       const text = ownText(element);
       const value = heldBy(element) ?? "";
       if (text === "" && value === "") continue;
@@ -31,7 +32,7 @@ function* visibleIn(root: SnapshotElement): Iterable<SnapshotElement> {
 }
 
 function isUnseen({ name, attributes }: SnapshotElement): boolean {
-  return UNSEEN.has(name.toUpperCase()) || (name === "template" && !("__playwright_shadow_root_" in attributes));
+  return UNSEEN.has(name.toUpperCase()) && !("__playwright_shadow_root_" in attributes);
 }
 
 const UNSEEN: ReadonlySet<string> = new Set(["HEAD", "NOSCRIPT", "SCRIPT", "STYLE", "TEMPLATE"]);

@@ -1,5 +1,5 @@
 import type { Box, Size } from "../recorded.ts";
-import type { Listing, PageState, Sighting, Sightings } from "./sightings.ts";
+import type { Listing, PageState, Sighting, Sightings, Unlocated } from "./sightings.ts";
 import type { PersonalValue } from "./vault.ts";
 
 /** Physical pixels of an image, whole. */
@@ -33,7 +33,8 @@ export function coverageOf(
   for (const state of states) {
     const here = located.filter((each) => each.state.url === state.url);
     const seen = new Set<PersonalValue>(here.flatMap(({ values }) => [...values]));
-    if (unlocated.some(({ url, value, from }) => url === state.url && from <= at && !seen.has(value))) {
+    const isUnknown = (each: Unlocated) => each.elsewhere || !seen.has(each.value);
+    if (unlocated.some((each) => each.url === state.url && each.from <= at && isUnknown(each))) {
       doubt = "UNLOCATED_VALUE";
     }
     const listed = listings.filter((each) => each.state.url === state.url);

@@ -24,11 +24,13 @@ export interface Sighting {
 }
 
 /** A value that a page showed, nobody knows where. */
-interface Unlocated {
+export interface Unlocated {
   readonly url: string;
   readonly value: PersonalValue;
   /** The first event of those whose screenshots may show it. */
   readonly from: number;
+  /** Whether it stands there beside all places that are known: the collector lists what a page shows, and no boxes. */
+  readonly elsewhere: boolean;
 }
 
 /** The elements in view that an event told of, and whether each showed something personal. */
@@ -69,17 +71,24 @@ export function sightingsOf(events: readonly SessionEvent[], fields: Fields, tex
       const personal = new Set(others.filter(isPersonal).map((each) => each.element));
       listings.push({ state, elements: new Map(others.map(({ element }) => [element, personal.has(element)])) });
     }
-    const shown = [targetOf(event, fields, texts), ...others].filter((each) => each !== undefined);
+    const isBlind = others.every(({ box }) => box === undefined);
+    const target = targetOf(event, fields, texts);
+    const shown = [target, ...others].filter((each) => each !== undefined);
     for (const each of shown) {
       const values = new Set(each.values);
       if (each.box === undefined) {
         // What is typed can be seen from then on, what stands in a page from when it was come to.
-        for (const value of values) unlocated.push({ url: state.url, value, from: each.typed ? at : visit });
+        const elsewhere = isBlind && each !== target;
+        for (const value of values) {
+          unlocated.push({ url: state.url, value, from: each.typed ? at : visit, elsewhere });
+        }
       } else if (isPersonal(each) && !isInsideOut(each, each.box, shown)) {
         located.push({ state, box: each.box, element: each.element, values });
       }
     }
-    for (const value of ancestorsShow(event, texts)) unlocated.push({ url: state.url, value, from: visit });
+    for (const value of ancestorsShow(event, texts)) {
+      unlocated.push({ url: state.url, value, from: visit, elsewhere: false });
+    }
   }
   return { located, listings, unlocated };
 }

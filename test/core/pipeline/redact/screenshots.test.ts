@@ -248,6 +248,20 @@ describe("a screenshot of a page that shows a value nobody knows the place of", 
     ],
   ] satisfies readonly (readonly [string, Partial<SessionEvent>])[];
 
+  test("is withheld though one place is known, where the collector lists what the page shows and no boxes", async () => {
+    const blobs = new Blobs();
+    const blob = blobs.add(await picture(640, 360).png().toBuffer());
+    const target = { ...shows(EMAIL), box: { x: 10, y: 10, width: 100, height: 20 } };
+    const told = (elements: SessionEvent["elements"]) => [
+      sessionEvent(1, { page: page(), target, ...(elements && { elements }), screenshots: [shot(blob)] }),
+    ];
+    const text = { tag: "p", text: `Sent to ${EMAIL}`, attributes: [] };
+    expect((await paint(told([text]), blobs)).report.withheld).toMatchObject([{ code: "UNLOCATED_VALUE" }]);
+    const placed = { tag: "p", text: "Sent", attributes: [], box: { x: 10, y: 90, width: 9, height: 9 } };
+    expect((await paint(told([text, placed]), blobs)).report.withheld).toEqual([]);
+    expect((await paint(told(undefined), blobs)).report.withheld).toEqual([]);
+  });
+
   test.each(unlocated)("is withheld: %s", async (_name, more) => {
     const blobs = new Blobs();
     const blob = blobs.add(await picture(640, 360).png().toBuffer());
