@@ -16,6 +16,13 @@ export function describeElement(element: PageElement): Omit<MessageInitShape<typ
   };
 }
 
+/** Its own role, without regard to what it is inside of. */
+export function ownRole({ name: tag, attribs }: PageElement): string | undefined {
+  // Few elements have one: this is asked of every element of a page.
+  const { type } = attribs;
+  return roleOf({ tag, role: writtenRole(attribs), attributes: type ? [{ name: "type", value: type }] : [] });
+}
+
 /** The control that it stands for to who acts on it: itself, or the one that it is inside of. */
 export function controlOf(element: PageElement): PageElement | undefined {
   if (isControl(plainly(element))) return element;
@@ -30,7 +37,7 @@ export function controlOf(element: PageElement): PageElement | undefined {
 
 /** Its own role and accessible name, where they follow: the main rules of accname. */
 export function accessibleOf(element: PageElement): { readonly role?: string; readonly name?: string } {
-  const role = roleOf(plainly(element));
+  const role = ownRole(element);
   const name = labelled(element) ?? nameOf({ ...plainly(element), text: textOf(element, MAX_NAME + 1) }, role);
   return { ...(role !== undefined && { role }), ...(name !== undefined && { name: squeeze(name).trim() }) };
 }
@@ -92,8 +99,12 @@ function describeAncestor(element: PageElement) {
 
 /** The element with the role that is written on it. */
 function plainly(element: PageElement): Described {
-  const role = (element.attribs.role ?? "").trim().split(/\s+/)[0]?.toLowerCase() ?? "";
-  return { tag: element.name, role, attributes: attributesOf(element) };
+  return { tag: element.name, role: writtenRole(element.attribs), attributes: attributesOf(element) };
+}
+
+/** The first that is written on it. */
+function writtenRole({ role = "" }: PageElement["attribs"]): string {
+  return role === "" ? "" : (role.trim().split(/\s+/)[0]?.toLowerCase() ?? "");
 }
 
 function attributesOf({ attribs }: PageElement): { readonly name: string; readonly value: string }[] {

@@ -67,17 +67,21 @@ const UNSEEN: ReadonlySet<string> = new Set(["head", "noscript", "script", "styl
 
 function* nodesIn(top: Root | PageElement, without: ReadonlySet<string> = new Set()): Iterable<AnyNode> {
   // A stack, not calls: a page may be nested deeper than calls can.
-  const stack: AnyNode[] = childrenOf(top);
+  const stack: AnyNode[] = [];
+  pushChildren(stack, top);
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     yield node;
-    if (node instanceof PageElement && !without.has(node.name)) for (const child of childrenOf(node)) stack.push(child);
+    if (node instanceof PageElement && !without.has(node.name)) pushChildren(stack, node);
   }
 }
 
 /** Last first; a shadow root stands before the children that are put into it. */
-function childrenOf(node: Root | PageElement): AnyNode[] {
-  const children: AnyNode[] = node.children.toReversed();
-  return node instanceof PageElement && node.shadow ? [...children, ...node.shadow.children.toReversed()] : children;
+function pushChildren(stack: AnyNode[], node: Root | PageElement): void {
+  for (let index = node.children.length - 1; index >= 0; index -= 1) {
+    const child = node.children[index];
+    if (child !== undefined) stack.push(child);
+  }
+  if (node instanceof PageElement && node.shadow !== undefined) pushChildren(stack, node.shadow);
 }
 
 /**
