@@ -128,7 +128,6 @@ async function accountOf(
 }
 
 function infoOf({ version, options, json, startUrl }: ContextHead): SessionInfo {
-  const { options: _, ...rest } = options;
   const labels = [
     { name: "format", value: "playwright-trace" },
     // Each call says how many clicks it makes; two quick calls are no double click.
@@ -143,7 +142,7 @@ function infoOf({ version, options, json, startUrl }: ContextHead): SessionInfo 
     startUrl,
     userAgent: text(at(options, "options", "userAgent")),
     labels: labels.filter(({ value }) => value !== ""),
-    rawJson: json.length <= MAX_HEAD_CHARACTERS ? json : JSON.stringify(rest),
+    rawJson: json.length <= MAX_HEAD_CHARACTERS ? json : JSON.stringify({ version, leftOut: "it is too long" }),
   };
 }
 

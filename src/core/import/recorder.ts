@@ -44,13 +44,14 @@ interface Step {
 function recordingOf(path: string, file: string): Recording {
   const { steps, rest } = parse(path, file);
   const events = [...readEvents(steps)];
-  const info = infoOf(steps, rest);
+  const besides = written(path, rest);
+  const info = infoOf(steps, rest, besides);
   if (JSON.stringify(info).length > MAX_INFO_BYTES) {
     const problem = `what it says beside its steps is longer than ${MAX_INFO_BYTES} bytes`;
     throw badCapture({ path, problem, fix: "take out what is no step" });
   }
   return {
-    session: sessionOf(steps, rest),
+    session: sessionOf(steps, besides),
     stream: "main",
     info,
     eventCount: events.length,
@@ -89,6 +90,16 @@ function parse(path: string, file: string): { readonly steps: readonly Step[]; r
   return { steps, rest };
 }
 
+/** What can be read can be nested too deep to be written. */
+function written(path: string, rest: JsonObject): string {
+  try {
+    return JSON.stringify(rest);
+  } catch (cause) {
+    const problem = "what it says beside its steps is nested too deep";
+    throw badCapture({ path, problem, fix: "take out what is no step", cause });
+  }
+}
+
 function* readEvents(steps: readonly Step[]): Iterable<RecordedEvent & { readonly step: number }> {
   const reader = new StepReader();
   let seq = 1n;
@@ -101,13 +112,13 @@ function* readEvents(steps: readonly Step[]): Iterable<RecordedEvent & { readonl
 }
 
 /** The format has no id, and its title is no name: what was recorded is what makes it this recording. */
-function sessionOf(steps: readonly Step[], rest: JsonObject): string {
-  const hash = createHash("sha256").update(JSON.stringify(rest));
+function sessionOf(steps: readonly Step[], besides: string): string {
+  const hash = createHash("sha256").update(besides);
   for (const { json } of steps) hash.update("\n").update(json);
   return `recorder-${hash.digest("hex").slice(0, 32)}`;
 }
 
-function infoOf(steps: readonly Step[], rest: JsonObject): SessionInfo {
+function infoOf(steps: readonly Step[], rest: JsonObject, rawJson: string): SessionInfo {
   return {
     task: text(rest.title),
     collector: "Chrome DevTools Recorder",
@@ -117,7 +128,7 @@ function infoOf(steps: readonly Step[], rest: JsonObject): SessionInfo {
       { name: "format", value: "devtools-recorder" },
       { name: "times", value: "order-only" },
     ],
-    rawJson: JSON.stringify(rest),
+    rawJson,
   };
 }
 

@@ -280,6 +280,17 @@ describe("a trace", () => {
     expect(event?.input?.value).toBe("x");
   });
 
+  test("whose head or calls are nested as deep as one likes is read", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const head = `${JSON.stringify(HEAD).slice(0, -1)},"deep":${deep}}`;
+    const before = `${JSON.stringify(click[0]).slice(0, -1)},"deep":${deep}}`;
+    const recording = await only(
+      await write(Buffer.from(`${head}\n${before}\n${lines(click.slice(1))}`), "deep.trace"),
+    );
+    expect(JSON.parse(recording.info.rawJson)).toMatchObject({ version: 10 });
+    expect((await eventsOf(recording)).map(({ id }) => id)).toEqual(["1"]);
+  });
+
   test("of a test runner alone, and an empty one, are refused", async () => {
     const step = { type: "before", callId: "s", class: "Test", method: "step", startTime: 1 };
     await expect(only(await write(traceArchive([step])))).rejects.toMatchObject({ reason: "BAD_CAPTURE" });

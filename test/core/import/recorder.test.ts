@@ -241,6 +241,11 @@ describe("a recording of the DevTools Recorder", () => {
     ["has a step that is no object", { title: "t", steps: [open, "click"] }, "steps.1"],
     ["has NaN in it", '{"title":"t","steps":[{"type":"scroll","x":NaN}]}', undefined],
     ["is not UTF-8", Buffer.from('{"title":"\xe9","steps":[]}', "latin1"), undefined],
+    [
+      "is nested too deep beside its steps",
+      `{"title":"t","steps":[],"x":${"[".repeat(50_000)}${"]".repeat(50_000)}}`,
+      undefined,
+    ],
     ["says too much beside its steps", { title: "t", steps: [], more: "x".repeat(300_000) }, undefined],
   ])("that %s is refused, without its values", async (_, content, field) => {
     const path = await write(content);

@@ -260,6 +260,8 @@ describe("a screenshot of a page that shows a value nobody knows the place of", 
     const placed = { tag: "p", text: "Sent", attributes: [], box: { x: 10, y: 90, width: 9, height: 9 } };
     expect((await paint(told([text, placed]), blobs)).report.withheld).toEqual([]);
     expect((await paint(told(undefined), blobs)).report.withheld).toEqual([]);
+    const unplaced = sessionEvent(2, { page: page(), target: shows(EMAIL) });
+    expect((await paint([...told(undefined), unplaced], blobs)).report.withheld).toEqual([]);
   });
 
   test.each(unlocated)("is withheld: %s", async (_name, more) => {
