@@ -73,6 +73,16 @@ describe("what a call of Playwright is as an event", () => {
     expect(click?.elements[2]?.attributes).toMatchObject([{ name: "name", value: "n" }]);
   });
 
+  test("stays below the limit of an event however much the page and the call say, in any script", async () => {
+    const items = Array.from({ length: 3_000 }, () => ["P", { id: "漢".repeat(900) }, "漢"]);
+    const html = ["BODY", {}, ...items];
+    const params = { selector: "#q", note: "漢".repeat(120_000) };
+    const path = await write(traceArchive([HEAD, ...call({ id: "1", method: "click", start: 1, html, params })]));
+    const [{ event, seq } = { event: new Uint8Array(), seq: 0n }] = await collect((await only(path)).events(1n, never));
+    expect(checkEvent(event, seq, DEFAULT_LIMITS)).toHaveProperty("facts");
+    expect(fromBinary(EventSchema, event).elements.length).toBeGreaterThan(50);
+  });
+
   test.each<[string, Partial<Parameters<typeof call>[0]>, object]>([
     ["dblclick", { inputs: [{ point }] }, { type: EventType.CLICK, pointer: { clicks: 2 } }],
     ["hover", { inputs: [{ point }] }, { type: EventType.HOVER, pointer: point }],

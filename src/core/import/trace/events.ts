@@ -85,14 +85,14 @@ class Teller {
 
   /** A line that was cut off is no event that anyone can read: the daemon sets it aside. */
   tellUnread(line: number, json: string): TraceEvent {
-    return this.#encode(line, 1, { rawJson: json.slice(0, MAX_RAW_CHARACTERS) }, undefined);
+    return this.#encode(line, 1, { rawJson: json.slice(0, MAX_UNREAD_CHARACTERS).toWellFormed() }, undefined);
   }
 
   /** A picture that is missing, or is none, is set aside by the daemon likewise. */
   *#tellBad({ file, json, line }: Picture): Generator<TraceEvent, void> {
     if (this.#bad.has(file) || this.#bad.size >= MAX_BAD) return;
     this.#bad.add(file);
-    yield this.#encode(line, 1, { rawJson: json.slice(0, MAX_RAW_CHARACTERS) }, undefined);
+    yield this.#encode(line, 1, { rawJson: json.slice(0, MAX_UNREAD_CHARACTERS).toWellFormed() }, undefined);
   }
 
   /** What the first event of an act has for all of them. */
@@ -143,12 +143,14 @@ function countRecords({ inputs, after }: Act): number {
 /** The trace's own records of a call: how it began, what it was done with, how it ended. */
 function rawJson({ before, inputs, after, method, callId }: Act): string {
   const json = `{"before":${before},"input":[${inputs.map((input) => input.json).join(",")}],"after":${after?.json ?? "null"}}`;
-  if (json.length <= MAX_RAW_CHARACTERS) return json;
+  if (Buffer.byteLength(json) <= MAX_RAW_BYTES) return json;
   return JSON.stringify({ callId, method, leftOut: "its records are longer than an event may be" });
 }
 
 /** The DOM's name for what went wrong; no hand makes it. */
 const NOT_DONE = "error";
 const MAX_ID_BYTES = 256;
-const MAX_RAW_CHARACTERS = 128 * 1024;
+const MAX_RAW_BYTES = 128 * 1024;
+/** Of what the daemon sets aside. */
+const MAX_UNREAD_CHARACTERS = 64 * 1024;
 const MAX_BAD = 10_000;

@@ -14,9 +14,10 @@ export function textsIn(roots: Iterable<SnapshotElement>, target: SnapshotElemen
       const text = ownText(element);
       const value = heldBy(element) ?? "";
       if (text === "" && value === "") continue;
-      bytes += text.length + value.length + ROOM;
-      if (bytes > MAX_CHARACTERS) return found;
-      found.push({ tag: element.name.toLowerCase(), text, value, attributes: identityOf(element) });
+      const told = { tag: element.name.toLowerCase(), text, value, attributes: identityOf(element) };
+      bytes += Buffer.byteLength(JSON.stringify(told));
+      if (bytes > MAX_BYTES) return found;
+      found.push(told);
     }
   }
   return found;
@@ -53,6 +54,5 @@ function identityOf({ attributes }: SnapshotElement) {
 const IDENTITY: ReadonlySet<string> = new Set(["id", "name", "type", "autocomplete", "placeholder", "aria-label"]);
 /** Of one element. */
 const MAX_TEXT = 2_000;
-/** Of one event, of which the daemon takes 1 MiB; `ROOM` stands for the rest of an element. */
-const MAX_CHARACTERS = 192 * 1024;
-const ROOM = 64;
+/** Of one event, of which the daemon takes 1 MiB. */
+const MAX_BYTES = 192 * 1024;
