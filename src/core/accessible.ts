@@ -24,8 +24,8 @@ interface Description {
  */
 export function accessible(target: Acted): Description {
   const role = roleOf(target);
-  if (isControl(target)) return describe(role, nameOf(target, role));
-  const control = target.ancestors.slice(0, NEAR).find(isControl);
+  if (isControl(role)) return describe(role, nameOf(target, role));
+  const control = target.ancestors.slice(0, NEAR).find((ancestor) => isControl(roleOf(ancestor)));
   if (control === undefined) return describe(role, nameOf(target, role));
   return describe(roleOf(control), nameOf(control, undefined) ?? nameOf(target, roleOf(control)));
 }
@@ -33,9 +33,9 @@ export function accessible(target: Acted): Description {
 /** A control farther out than this is around more than what was acted on. */
 export const NEAR = 4;
 
-/** Whether it is what a person acts on: a button, a link, a field. */
-export function isControl(element: Described): boolean {
-  return CONTROLS.has(roleOf(element) ?? "");
+/** Whether it is the role of what a person acts on: a button, a link, a field. */
+export function isControl(role: string | undefined): boolean {
+  return CONTROLS.has(role ?? "");
 }
 
 function describe(role: string | undefined, name: string | undefined): Description {

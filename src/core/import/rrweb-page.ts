@@ -2,12 +2,14 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { isText } from "domhandler";
 import { type EventSchema, EventType } from "../../wire/gen/sluice/v1/event_pb.ts";
 import { targetOf } from "./dom/ground.ts";
-import { documentOf, elementsIn, squeeze } from "./dom/page.ts";
+import { documentOf, elementsIn, type PageElement, squeeze } from "./dom/page.ts";
 import { at, isObject, type JsonObject, number, text } from "./lenient.ts";
 import { Mirror } from "./rrweb-mirror.ts";
 
 /** What an rrweb event says as an event of ours; or that it is read for others' sake, or says nothing new. */
 export type Told = Omit<MessageInitShape<typeof EventSchema>, "$typeName"> | "context" | "duplicate";
+
+type Target = ReturnType<typeof targetOf>;
 
 interface Place {
   readonly x: number;
@@ -17,15 +19,21 @@ interface Place {
 /** One tab of a recording, as its events tell it in order: the page in it, its address and size, where the pointer is. */
 export class RecordedPage {
   readonly #mirror: Mirror;
+  readonly #describes: boolean;
   #url = "";
   #width = 0;
   #height = 0;
   /** In the viewport, where it is known. */
   #pointer: Place | undefined;
+  /** What was told of elements, and the title, since the page changed last. */
+  readonly #described = new Map<PageElement, Target>();
+  #title: string | undefined;
   #doubled: { readonly timeMs: number; readonly pointer: Place | undefined } | undefined;
 
-  constructor(maxWeight: number) {
+  /** Without `describes`, events are told by their kinds alone: what it takes to count them. */
+  constructor(maxWeight: number, describes: boolean) {
     this.#mirror = new Mirror(maxWeight);
+    this.#describes = describes;
   }
 
   take(type: EventKind, data: JsonObject, timeMs: number): Told {
@@ -35,6 +43,7 @@ export class RecordedPage {
         return this.#goTo(data.href) ? this.#tell({ type: EventType.NAVIGATION }) : "context";
       case "full-snapshot":
         this.#mirror.snapshot(data);
+        this.#forget();
         return "context";
       case "custom":
         return this.#custom(data);
@@ -52,6 +61,7 @@ export class RecordedPage {
     switch (data.source) {
       case MUTATION:
         this.#mirror.mutate(data);
+        this.#forget();
         return "context";
       case MOUSE_MOVE:
         this.#move(data);
@@ -157,15 +167,31 @@ export class RecordedPage {
   }
 
   #tell(event: Exclude<Told, string>, id?: unknown): Told {
+    if (!this.#describes) return event;
     const element = this.#mirror.element(id);
-    return { ...event, page: this.#describe(), ...(element && { target: targetOf(element) }) };
+    return { ...event, page: this.#describe(), ...(element && { target: this.#target(element) }) };
+  }
+
+  #target(element: PageElement): Target {
+    const known = this.#described.get(element);
+    if (known !== undefined) return known;
+    const target = targetOf(element);
+    if (this.#described.size >= MAX_DESCRIBED) this.#described.clear();
+    this.#described.set(element, target);
+    return target;
+  }
+
+  #forget(): void {
+    this.#described.clear();
+    this.#title = undefined;
   }
 
   #describe() {
     const { x, y } = this.#mirror.scroll;
+    this.#title ??= this.#readTitle();
     return {
       url: this.#url,
-      title: this.#title(),
+      title: this.#title,
       viewportWidth: this.#width,
       viewportHeight: this.#height,
       scrollX: x,
@@ -173,7 +199,7 @@ export class RecordedPage {
     };
   }
 
-  #title(): string {
+  #readTitle(): string {
     const { document } = this.#mirror;
     if (document === undefined) return "";
     for (const element of elementsIn(document)) {
@@ -241,6 +267,7 @@ const TOGGLES: ReadonlySet<string> = new Set(["checkbox", "radio"]);
 const MASKED = /^\*+$/;
 /** Names under which applications tell their recorder of a new address. */
 const TELLS_ADDRESS = /url|page|route|navigat|history|location/i;
+const MAX_DESCRIBED = 256;
 /** As browsers count clicks. */
 const TRIPLE_CLICK_MS = 500;
 const TRIPLE_CLICK_PX = 4;

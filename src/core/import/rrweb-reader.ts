@@ -9,6 +9,7 @@ import { EVENT_KINDS, RecordedPage, type Told } from "./rrweb-page.ts";
 /** Reads the items of a recording in order and tells which are events, and counts the others. */
 export class RrwebReader {
   readonly #hasTimes: boolean;
+  readonly #tells: boolean;
   /** By the file's own id of a tab, the one used last at the end. */
   readonly #pages = new Map<string, RecordedPage>();
   /** The items read last, to know those that were sent twice. */
@@ -16,9 +17,13 @@ export class RrwebReader {
   #timeMs = 0;
   #counts: Account = { items: 0, told: 0, context: 0, duplicate: 0 };
 
-  /** `hasTimes`: whether the recording says when; else an event's time is its place. */
-  constructor(hasTimes: boolean) {
+  /**
+   * `hasTimes`: whether the recording says when; else an event's time is its place. Without `tells`
+   * items are only counted.
+   */
+  constructor(hasTimes: boolean, tells = true) {
     this.#hasTimes = hasTimes;
+    this.#tells = tells;
   }
 
   get account(): Account {
@@ -30,7 +35,7 @@ export class RrwebReader {
     const told = this.#read(item);
     const name = typeof told === "string" ? told : "told";
     this.#counts = { ...this.#counts, items: this.#counts.items + 1, [name]: this.#counts[name] + 1 };
-    if (typeof told === "string") return undefined;
+    if (typeof told === "string" || !this.#tells) return undefined;
     const event = create(EventSchema, { ...told, timeMs: BigInt(this.#timeMs), rawJson: item.json });
     return toBinary(EventSchema, event);
   }
@@ -56,7 +61,7 @@ export class RrwebReader {
   }
 
   #page(id: string): RecordedPage {
-    const page = this.#pages.get(id) ?? new RecordedPage(MAX_PAGE_WEIGHT);
+    const page = this.#pages.get(id) ?? new RecordedPage(MAX_PAGE_WEIGHT, this.#tells);
     this.#pages.delete(id);
     this.#pages.set(id, page);
     const [oldest] = this.#pages.keys();

@@ -84,7 +84,7 @@ function recordingOf(path: string, head: Head): Recording {
       ...(head.hasSnapshot ? [] : ["elements: there is no snapshot of the page at the beginning"]),
     ],
     account: async (signal) => {
-      const reader = new RrwebReader(head.hasTimes);
+      const reader = new RrwebReader(head.hasTimes, false);
       for await (const item of readItems(path, signal)) reader.read(item);
       return reader.account;
     },

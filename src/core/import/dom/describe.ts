@@ -25,10 +25,10 @@ export function ownRole({ name: tag, attribs }: PageElement): string | undefined
 
 /** The control that it stands for to who acts on it: itself, or the one that it is inside of. */
 export function controlOf(element: PageElement): PageElement | undefined {
-  if (isControl(plainly(element))) return element;
+  if (isControl(ownRole(element))) return element;
   let level = 0;
   for (const ancestor of ancestorsOf(element)) {
-    if (isControl(plainly(ancestor))) return ancestor;
+    if (isControl(ownRole(ancestor))) return ancestor;
     level += 1;
     if (level === NEAR) break;
   }
@@ -92,7 +92,7 @@ function shortTextOf(element: PageElement | undefined): string {
 
 function describeAncestor(element: PageElement) {
   // Only a control's name is asked for; the name of what is around more would be its content.
-  const { role = "", name = "" } = isControl(plainly(element)) ? accessibleOf(element) : plainly(element);
+  const { role = "", name = "" } = isControl(ownRole(element)) ? accessibleOf(element) : plainly(element);
   const attributes = attributesOf(element).filter((attribute) => IDENTITY.test(attribute.name));
   return { tag: element.name, role, name, attributes: attributes.filter(({ value }) => value.length <= MAX_ATTRIBUTE) };
 }

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GroundingSchema, TargetSchema } from "../../../wire/gen/sluice/v1/event_pb.ts";
 import { controlOf, describeElement } from "./describe.ts";
 import { find } from "./find.ts";
-import { documentOf, elementsIn, type PageElement, type Root } from "./page.ts";
+import { allElementsIn, documentOf, type PageElement, type Root } from "./page.ts";
 import { selectorsFor, type Written } from "./selectors.ts";
 
 export type Grounding = Omit<MessageInitShape<typeof GroundingSchema>, "$typeName">;
@@ -29,7 +29,7 @@ export function targetOf(
   pointed: Pointed = {},
 ): Omit<MessageInitShape<typeof TargetSchema>, "$typeName"> {
   const page = documentOf(element);
-  const elements = page && [...elementsIn(page)];
+  const elements = page && allElementsIn(page);
   const selectors = selectorsFor(element).map((selector) => {
     const grounding = page && ground(selector, page, element, pointed, elements);
     return { ...selector, ...(grounding && { grounding }) };
@@ -49,7 +49,7 @@ export function ground(
   page: Root,
   target: PageElement | undefined,
   { pointer, box }: Pointed = {},
-  elements: readonly PageElement[] = [...elementsIn(page)],
+  elements: readonly PageElement[] = allElementsIn(page),
 ): Grounding | undefined {
   const found = find(selector, page, elements);
   if (found === undefined) return undefined;

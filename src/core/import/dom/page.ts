@@ -54,6 +54,19 @@ export function* elementsIn(top: Root | PageElement): Iterable<PageElement> {
   for (const node of nodesIn(top)) if (node instanceof PageElement) yield node;
 }
 
+/** The same, all at once. */
+export function allElementsIn(top: Root | PageElement): PageElement[] {
+  const found: PageElement[] = [];
+  const stack: AnyNode[] = [];
+  pushChildren(stack, top);
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (!(node instanceof PageElement)) continue;
+    found.push(node);
+    pushChildren(stack, node);
+  }
+  return found;
+}
+
 /** Every text in it that can be seen on a page. */
 export function* textsIn(top: Root | PageElement): Iterable<{ readonly text: string; readonly parent: PageElement }> {
   if (top instanceof PageElement && UNSEEN.has(top.name)) return;
