@@ -25,6 +25,8 @@ const RECORDINGS: readonly (readonly [path: string, sessions: number])[] = [
   [`${SHARED}playwright/tests/assets/trace-1.31.zip`, 1],
   [`${SHARED}playwright/tests/assets/trace-remote-time-diff.zip`, 1],
   [`${SHARED}cross-format/book-flight/trace.zip`, 1],
+  [`${SHARED}cross-format/book-flight/rrweb.json`, 1],
+  [`${SHARED}rrweb/events/rrweb-player-public-events.json`, 1],
   [`${SHARED}cross-format/text-editor/trace.zip`, 1],
 ];
 

@@ -357,6 +357,19 @@ describe("validate finds, and mends what it can:", () => {
     ]);
   });
 
+  test("what a selector was proven to find, where somebody looked", async () => {
+    const css = { kind: SelectorKind.CSS, value: "b", reliability: 0.5 };
+    const proofs = [{ matches: 0 }, { matches: 2, findsTarget: true, boxHoldsPointer: false }];
+    const selectors = [css, ...proofs.map((grounding) => ({ ...css, grounding }))];
+    const { event } = await alone({ ...CLICK, target: { selectors } });
+    expect(event?.target?.selectors.map(({ grounding }) => grounding)).toEqual([
+      undefined,
+      { matches: 0, findsTarget: false },
+      { matches: 2, findsTarget: true, boxHoldsPointer: false },
+    ]);
+    expect(event?.target?.selectors[0]).not.toHaveProperty("grounding");
+  });
+
   test("a type of a later vocabulary", async () => {
     const recording = recordingOf({ main: [CLICK] });
     // Of a field given twice the last counts: here type, field 4, as 99.

@@ -13,6 +13,7 @@ import type {
   SessionFacts,
   Target,
 } from "../../../../src/core/pipeline/recorded.ts";
+import { reduceEvents } from "../acts.ts";
 import { redactSession, sessionEvent, survivals, textsOf } from "./sessions.ts";
 
 type Full<T> = Required<T>;
@@ -188,6 +189,17 @@ describe("redact", () => {
       );
     },
   );
+
+  test("what a selector was proven to find stays with it, in actions too", async () => {
+    const { events, session } = await redactSession([{ ...eventWith(() => "text"), type: "click" }]);
+    const grounding = { matches: 1, findsTarget: true, boxHoldsPointer: true };
+    expect(events[0]?.target?.selectors.map((selector) => selector.grounding)).toEqual(Array(5).fill(grounding));
+    const [action] = reduceEvents(session, events).actions;
+    expect(action?.targets.filter(({ kind }) => kind === "css" || kind === "xpath")).toMatchObject([
+      { grounding },
+      { grounding },
+    ]);
+  });
 
   test("a planted text that is no value stays, so that the test above can fail", async () => {
     const output = await redactSession(
