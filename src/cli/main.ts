@@ -30,6 +30,11 @@ const GROUPS: readonly Group[] = [
     description: "Send recordings to a daemon. Running it again sends only what is missing.",
     load: () => import("./commands/push.ts"),
   },
+  {
+    name: "backfill",
+    description: "Bring recordings made by other tools into the store",
+    load: () => import("./commands/backfill.ts"),
+  },
   { name: "sessions", description: "What is stored", load: () => import("./commands/sessions.ts") },
   {
     name: "work",

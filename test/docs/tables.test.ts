@@ -12,6 +12,7 @@ import { codesOf, DOCUMENTS, ROOT, readDocument, rowsOf } from "./markdown.ts";
 const operations = readDocument("docs/operations.md");
 const collectors = readDocument("docs/collectors.md");
 const pipeline = readDocument("docs/pipeline.md");
+const backfills = readDocument("docs/backfill.md");
 const datasets = readDocument("docs/export.md");
 
 describe("the tables of the documents", () => {
@@ -66,6 +67,7 @@ describe("the tables of the documents", () => {
     const named = [
       ...rowsOf(collectors, "reason").flatMap(([names]) => codesOf(names)),
       ...rowsOf(operations, "reason").flatMap(([names]) => codesOf(names)),
+      ...rowsOf(backfills, "reason").flatMap(([names]) => codesOf(names)),
       ...rowsOf(pipeline, "reason").flatMap(([names]) => codesOf(names)),
       ...["reason", "left out", "difference"].flatMap((column) =>
         rowsOf(datasets, column).flatMap(([names]) => codesOf(names)),

@@ -27,6 +27,10 @@ export class CaptureImporter implements Importer {
     return false;
   }
 
+  holdsOne(directory: string, signal: AbortSignal): Promise<boolean> {
+    return isCapture(directory, signal);
+  }
+
   async *open(path: string, signal: AbortSignal): AsyncIterable<Recording> {
     if (await isCapture(path, signal)) return yield await openCapture(path, signal);
     for (const inner of await subdirectories(path, signal)) yield await openCapture(inner, signal);

@@ -73,9 +73,12 @@ export function fileReader(path: string): (offset: number, signal: AbortSignal) 
   return (offset, signal) => readChunks(path, signal, offset);
 }
 
+/** Recordings are mostly small: a buffer four times as large made four times the garbage and no file faster. */
+const CHUNK_BYTES = 64 * 1024;
+
 /** From byte `start` on. */
 export async function* readChunks(path: string, signal: AbortSignal, start = 0): AsyncIterable<Buffer> {
-  const stream = createReadStream(path, { signal, start, highWaterMark: 256 * 1024 });
+  const stream = createReadStream(path, { signal, start, highWaterMark: CHUNK_BYTES });
   try {
     for await (const chunk of stream) yield chunk;
   } catch (error) {

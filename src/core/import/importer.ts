@@ -19,6 +19,8 @@ export interface Importer {
   readonly name: string;
   /** Whether `path` holds this format, judged by content. Fails only when it can't be read. */
   sniff(path: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether a directory is one recording in several files; formats of single files have no such thing. */
+  holdsOne?(directory: string, signal: AbortSignal): Promise<boolean>;
   /** The recordings at `path`, in an order that depends on nothing but the input. */
   open(path: string, signal: AbortSignal): AsyncIterable<Recording>;
 }
@@ -74,13 +76,27 @@ const importers: readonly Importer[] = [
  * NO_SUCH_FILE, or with `invalid_argument` UNKNOWN_FORMAT (metadata `tried`).
  */
 export async function* openRecordings(path: string, signal: AbortSignal): AsyncIterable<Recording> {
+  yield* (await openNamed(path, signal)).recordings;
+}
+
+/** As openRecordings, with the format's name. */
+export async function openNamed(
+  path: string,
+  signal: AbortSignal,
+): Promise<{ readonly format: string; readonly recordings: AsyncIterable<Recording> }> {
   await statPath(path, signal);
   for (const importer of importers) {
-    if (await importer.sniff(path, signal)) return yield* importer.open(path, signal);
+    if (await importer.sniff(path, signal)) return { format: importer.name, recordings: importer.open(path, signal) };
   }
   const tried = importers.map((importer) => importer.name).join(", ");
   throw new AppError("invalid_argument", `${path} is in no format Sluice reads; it tried: ${tried}.`, {
     reason: "UNKNOWN_FORMAT",
     metadata: { path, tried },
   });
+}
+
+/** Whether a directory is one recording in several files, and not a place where some lie. */
+export async function holdsOne(directory: string, signal: AbortSignal): Promise<boolean> {
+  for (const importer of importers) if (await importer.holdsOne?.(directory, signal)) return true;
+  return false;
 }

@@ -23,6 +23,10 @@ export class PlaywrightImporter implements Importer {
     return (await holdsTrace(files, signal)) || (await otherKind(path, files, signal)) !== undefined;
   }
 
+  holdsOne(directory: string, signal: AbortSignal): Promise<boolean> {
+    return this.sniff(directory, signal);
+  }
+
   async *open(path: string, signal: AbortSignal): AsyncIterable<Recording> {
     const files = await openTraceFiles(path, signal);
     if (files === undefined) return;

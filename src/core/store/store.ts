@@ -1,5 +1,6 @@
 import type { SessionState } from "../session/state.ts";
 import type { ArtifactStore } from "./artifacts.ts";
+import type { BackfillStore } from "./backfills.ts";
 import type { CampaignStore } from "./campaigns.ts";
 import type { ExportStore } from "./exports.ts";
 import type { JobStore, NewJob } from "./jobs.ts";
@@ -11,7 +12,14 @@ import type { RetentionStore } from "./retention.ts";
  * are AppErrors. Times are epoch milliseconds. A method that gets an aborted signal rejects; the step
  * may still have happened.
  */
-export interface Store extends JobStore, ArtifactStore, CampaignStore, RetentionStore, ExportStore, AsyncDisposable {
+export interface Store
+  extends JobStore,
+    ArtifactStore,
+    CampaignStore,
+    RetentionStore,
+    ExportStore,
+    BackfillStore,
+    AsyncDisposable {
   /**
    * Creates the session and the stream if they are absent, and makes the caller the stream's only
    * writer: appends with an older epoch fail from here on. `info` is kept if the session has none.

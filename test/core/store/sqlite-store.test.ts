@@ -1,11 +1,15 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../../src/core/limits.ts";
+import { readStatus } from "../../../src/core/store/sqlite/migrate.ts";
 import { SqliteStore } from "../../../src/core/store/sqlite/sqlite-store.ts";
 import { artifactsContract } from "../../contract/artifacts.ts";
+import { backfillContract } from "../../contract/backfills.ts";
 import { campaignContract } from "../../contract/campaigns.ts";
 import { exportContract } from "../../contract/exports.ts";
 import { artifact, claimOne, sealedSession, settleDone } from "../../contract/job-fixtures.ts";
@@ -48,6 +52,9 @@ describe("SqliteStore", () => {
   describe("campaigns", () =>
     campaignContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
   describe("exports", () => exportContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
+
+  describe("backfills", () =>
+    backfillContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
 
   describe("retention", () =>
     retentionContract(async () => open(join(await mkdtemp(join(root, "place-")), "sluice.db"))));
@@ -119,4 +126,22 @@ describe("SqliteStore", () => {
     await writeFile(path, "not a database at all, but long enough to be read as one".repeat(200));
     await expect(open(path)).rejects.toMatchObject({ code: "data_loss", reason: "STORE_CORRUPT" });
   });
+});
+
+it("is made whole or not at all, whenever its maker is killed", async () => {
+  const dir = await mkdtemp(join(root, "made-"));
+  const script = join(import.meta.dirname, "make-store.ts");
+  for (let ms = 0; ms < 60; ms += 4) {
+    const path = join(dir, `${ms}.db`);
+    const maker = spawn(process.execPath, [script, path], { stdio: ["ignore", "pipe", "ignore"] });
+    const exited = once(maker, "exit");
+    await once(maker.stdout, "data");
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    maker.kill("SIGKILL");
+    await exited;
+    const { current = 0, latest = 0 } = readStatus(path) ?? {};
+    expect([0, latest]).toContain(current);
+    await using store = await open(path);
+    await store.ping(never);
+  }
 });

@@ -32,11 +32,18 @@ export function readStatus(path: string): MigrationStatus | undefined {
 }
 
 /**
- * Applies what is pending, each migration in its own transaction, and returns what it applied.
- * Two processes may do this at once: the second waits and finds nothing to do. Fails with
- * `failed_precondition` SCHEMA_NEWER or SCHEMA_DRIFT and changes nothing.
+ * Applies what is pending, each migration in its own transaction, and returns what it applied; to an
+ * empty database all in one, so that a store is made whole or not at all. Two processes may do this
+ * at once: the second waits and finds nothing to do. Fails with `failed_precondition` SCHEMA_NEWER or
+ * SCHEMA_DRIFT and changes nothing.
  */
 export function migrateUp(database: Database, now: () => number): Migration[] {
+  if (!isEmpty(database)) return applyPending(database, now);
+  const whole = database.transaction(() => applyPending(database, now));
+  return translating(() => whole.immediate());
+}
+
+function applyPending(database: Database, now: () => number): Migration[] {
   const applied: Migration[] = [];
   for (const migration of readMigrations()) {
     const run = database.transaction(() => {

@@ -1,5 +1,16 @@
 import type { Artifact, ArtifactHead, ArtifactRecord } from "../artifacts.ts";
 import type {
+  Backfill,
+  BackfillChange,
+  BackfillItem,
+  EndedItem,
+  ItemCount,
+  ItemQuery,
+  ItemStanding,
+  NewBackfill,
+  NewItem,
+} from "../backfills.ts";
+import type {
   Campaign,
   CampaignChange,
   CampaignQuery,
@@ -80,6 +91,11 @@ export interface Writes {
   expireOriginals(args: ExpireCommand): Expired;
   markPurged(args: readonly BlobName[]): void;
   recordExport(args: { readonly record: ExportRecord; readonly sessions: readonly string[] }): void;
+  createBackfill(args: NewBackfill): Backfill;
+  changeBackfill(args: { readonly id: string; readonly change: BackfillChange; readonly nowMs: number }): Backfill;
+  beginItems(args: { readonly id: string; readonly items: readonly NewItem[] }): ItemStanding[];
+  endItems(args: { readonly id: string; readonly items: readonly EndedItem[] }): void;
+  retryItems(args: string): number;
   ping(args: undefined): void;
 }
 
@@ -124,6 +140,11 @@ export interface Reads {
   readPlan(args: string): string | undefined;
   readCampaign(args: string): Campaign | undefined;
   listCampaigns(args: CampaignQuery): Campaign[];
+  readBackfill(args: string): Backfill | undefined;
+  listBackfills(args: number): Backfill[];
+  listItems(args: ItemQuery): BackfillItem[];
+  countItems(args: string): ItemCount[];
+  listBackfilled(args: { readonly id: string; readonly after: string | undefined; readonly limit: number }): string[];
   listExportable(args: ExportableQuery): Exportable[];
   findExports(args: string): ExportRecord[];
   exportsNaming(args: { readonly project: string; readonly session: string }): ExportRecord[];

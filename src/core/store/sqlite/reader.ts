@@ -1,5 +1,6 @@
 import { isMainThread, workerData } from "node:worker_threads";
 import { ArtifactTable } from "./artifact-table.ts";
+import { BackfillTable } from "./backfill-table.ts";
 import { BlobTable } from "./blob-table.ts";
 import { CampaignTable } from "./campaigns.ts";
 import { openDatabase, translate } from "./database.ts";
@@ -37,6 +38,7 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
   const artifacts = new ArtifactTable(database);
   const campaigns = new CampaignTable(database);
   const selection = new SelectionReader(database);
+  const backfills = new BackfillTable(database);
   const exported = new ExportTable(database);
   const reads: Reads = {
     readWatermark: (args) => sessions.watermark(args),
@@ -71,6 +73,11 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
     readPlan: (args) => campaigns.readPlan(args),
     readCampaign: (args) => campaigns.read(args),
     listCampaigns: (args) => campaigns.list(args),
+    readBackfill: (args) => backfills.read(args),
+    listBackfills: (args) => backfills.list(args),
+    listItems: (args) => backfills.items(args),
+    countItems: (args) => backfills.count(args),
+    listBackfilled: ({ id, after, limit }) => backfills.sessions(id, after, limit),
     listExportable: (args) => exported.exportable(args),
     findExports: (args) => exported.find(args),
     exportsNaming: (args) => exported.naming(args.project, args.session),

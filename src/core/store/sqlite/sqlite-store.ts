@@ -2,6 +2,17 @@ import type { Limits } from "../../limits.ts";
 import { frameOf } from "../../session/segment.ts";
 import type { Artifact, ArtifactHead, ArtifactRecord } from "../artifacts.ts";
 import type {
+  Backfill,
+  BackfillChange,
+  BackfillItem,
+  EndedItem,
+  ItemCount,
+  ItemQuery,
+  ItemStanding,
+  NewBackfill,
+  NewItem,
+} from "../backfills.ts";
+import type {
   Campaign,
   CampaignChange,
   CampaignQuery,
@@ -329,6 +340,46 @@ export class SqliteStore implements Store {
 
   touchCampaign(id: string, nowMs: number, signal: AbortSignal): Promise<void> {
     return this.#writer.call("touchCampaign", { id, nowMs }, signal);
+  }
+
+  createBackfill(backfill: NewBackfill, signal: AbortSignal): Promise<Backfill> {
+    return this.#writer.call("createBackfill", backfill, signal);
+  }
+
+  readBackfill(id: string, signal: AbortSignal): Promise<Backfill | undefined> {
+    return this.#reader.call("readBackfill", id, signal);
+  }
+
+  listBackfills(limit: number, signal: AbortSignal): Promise<Backfill[]> {
+    return this.#reader.call("listBackfills", limit, signal);
+  }
+
+  changeBackfill(id: string, change: BackfillChange, nowMs: number, signal: AbortSignal): Promise<Backfill> {
+    return this.#writer.call("changeBackfill", { id, change, nowMs }, signal);
+  }
+
+  beginItems(id: string, items: readonly NewItem[], signal: AbortSignal): Promise<ItemStanding[]> {
+    return this.#writer.call("beginItems", { id, items }, signal);
+  }
+
+  endItems(id: string, items: readonly EndedItem[], signal: AbortSignal): Promise<void> {
+    return this.#writer.call("endItems", { id, items }, signal);
+  }
+
+  retryItems(id: string, signal: AbortSignal): Promise<number> {
+    return this.#writer.call("retryItems", id, signal);
+  }
+
+  listItems(query: ItemQuery, signal: AbortSignal): Promise<BackfillItem[]> {
+    return this.#reader.call("listItems", query, signal);
+  }
+
+  countItems(id: string, signal: AbortSignal): Promise<ItemCount[]> {
+    return this.#reader.call("countItems", id, signal);
+  }
+
+  listBackfilled(id: string, after: string | undefined, limit: number, signal: AbortSignal): Promise<string[]> {
+    return this.#reader.call("listBackfilled", { id, after, limit }, signal);
   }
 
   listExportable(query: ExportableQuery, signal: AbortSignal): Promise<Exportable[]> {

@@ -5,6 +5,7 @@ import { AppError } from "../../errors.ts";
 import type { Limits } from "../../limits.ts";
 import { Appender } from "./append.ts";
 import { ArtifactTable } from "./artifact-table.ts";
+import { BackfillTable } from "./backfill-table.ts";
 import { BlobTable } from "./blob-table.ts";
 import { CampaignTable } from "./campaigns.ts";
 import { openDatabase, type Synchronous, translate } from "./database.ts";
@@ -63,6 +64,7 @@ class Writer {
     const jobs = new JobTable(this.#database);
     const settler = new Settler(this.#database, jobs, new ArtifactTable(this.#database));
     const campaigns = new CampaignTable(this.#database);
+    const backfills = new BackfillTable(this.#database);
     const exported = new ExportTable(this.#database);
     return {
       openStream: (args) => appender.openStream(args),
@@ -97,6 +99,11 @@ class Writer {
       expireOriginals: (args) => originals.expire(args),
       markPurged: (args) => originals.purged(args),
       recordExport: ({ record, sessions }) => exported.record(record, sessions),
+      createBackfill: (args) => backfills.create(args),
+      changeBackfill: ({ id, change, nowMs }) => backfills.change(id, change, nowMs),
+      beginItems: ({ id, items }) => backfills.begin(id, items),
+      endItems: ({ id, items }) => backfills.end(id, items),
+      retryItems: (args) => backfills.retry(args),
       ping: () => undefined,
     };
   }
