@@ -1,7 +1,8 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
+import { onTestFinished } from "vitest";
 import { openRecordings, type Recording } from "../../../src/core/import/importer.ts";
 import { type Event, EventSchema } from "../../../src/wire/gen/sluice/v1/event_pb.ts";
 import { never } from "../../fixtures.ts";
@@ -11,9 +12,11 @@ export const START = 1_700_000_000_000;
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** A file with these bytes, or with these events as a list. */
+/** A file with these bytes, or with these events as a list. It is gone when the test is. */
 export function fileOf(content: string | Buffer | readonly unknown[], name = "events.json"): string {
-  const path = join(mkdtempSync(join(tmpdir(), "sluice-rrweb-")), name);
+  const directory = mkdtempSync(join(tmpdir(), "sluice-rrweb-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, name);
   writeFileSync(path, typeof content === "string" || Buffer.isBuffer(content) ? content : JSON.stringify(content));
   return path;
 }
