@@ -44,6 +44,8 @@ export function backfillContract(open: () => Promise<Store>): void {
       expect(await store.beginItems(id, items, never)).toEqual(["begun"]);
       await store.endItems(id, [ended("/in/a")], never);
       expect(await store.beginItems(id, items, never)).toEqual(["ended"]);
+      await store.beginItems(id, [{ path: "/in/b", digest: digest("a2") }], never);
+      expect(await store.endedPaths(id, ["/in/b", "/in/a", "/in/c"], never)).toEqual(["/in/a"]);
     });
 
     it("with the content of an imported one is a duplicate, in any backfill of the project, and in no other", async () => {

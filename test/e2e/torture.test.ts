@@ -14,6 +14,24 @@ test(`killed -9 ${KILLS} times, and stalled past their leases, workers do every 
   expect(report).toMatchObject({ name: "jobs", ok: true, checks });
 });
 
+test(`a backfill that is killed -9 ${KILLS} times brings everything in once`, async () => {
+  const args = [
+    "test/torture/main.ts",
+    "backfill",
+    "--kills",
+    String(KILLS),
+    "--sessions",
+    "600",
+    "--seed",
+    "1",
+    "--json",
+  ];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });
+  const report: unknown = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+  const checks = { lost: 0, doubled: 0, unaccounted: 0, added: 0 };
+  expect(report).toMatchObject({ name: "backfill", ok: true, checks });
+});
+
 for (const mode of ["daemon", "collector"]) {
   test(`killed -9 ${KILLS} times under load, the ${mode} loses and doubles nothing`, async () => {
     const args = ["test/torture/main.ts", "crash", "--kills", String(KILLS), "--mode", mode, "--seed", "1", "--json"];

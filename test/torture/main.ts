@@ -1,10 +1,12 @@
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import { tortureBackfill } from "./backfill.ts";
 import { crash } from "./crash.ts";
 import { tortureJobs } from "./jobs.ts";
 
 // npm run torture -- crash [--kills 200] [--mode daemon|collector] [--seed 1] [--keep] [--json]
 // npm run torture -- jobs [--kills 200] [--seed 1] [--keep] [--json]
+// npm run torture -- backfill [--kills 50] [--sessions 20000] [--seed 1] [--keep] [--json]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -13,6 +15,7 @@ const { positionals, values } = parseArgs({
     mode: { type: "string", default: "daemon" },
     seed: { type: "string", default: String(process.pid) },
     daemon: { type: "string" },
+    sessions: { type: "string", default: "20000" },
     keep: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
@@ -48,6 +51,12 @@ const TORTURES: Readonly<Record<string, (options: Options) => Promise<Tortured>>
   jobs: async (options) => {
     process.stderr.write(`jobs: ${options.kills} kills of the daemon and of workers, seed ${options.seed}\n`);
     return await tortureJobs({ ...options, onProgress: progress("sessions sealed") });
+  },
+  /** Captures that are brought in from files are there once, and bringing them in again adds nothing. */
+  backfill: async (options) => {
+    const sessions = Number(values.sessions);
+    process.stderr.write(`backfill: ${options.kills} kills over ${sessions} captures, seed ${options.seed}\n`);
+    return await tortureBackfill({ ...options, sessions, onProgress: progress("so far") });
   },
 };
 

@@ -342,11 +342,13 @@ async function dryRun({ output, signal }: Context, paths: readonly string[], opt
       ({ bytes } = await contentOf(unit, signal));
       if (unit.kind === "file" && (await companionKind(unit.path, signal)) === "image") {
         add("image", "passed_over", "IMAGE", { bytes });
+        await output.record("passed_over", { path: unit.path, format: "image", reason: "IMAGE" });
         continue;
       }
       const { format, recordings } = await openNamed(unit.path, signal);
       if (options.format !== undefined && options.format !== format) {
         add(format, "passed_over", "OTHER_FORMAT", { bytes });
+        await output.record("passed_over", { path: unit.path, format, reason: "OTHER_FORMAT" });
         continue;
       }
       let [sessions, events, blobs] = [0, 0, 0];

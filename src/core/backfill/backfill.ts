@@ -85,11 +85,18 @@ async function* paced(
 }
 
 async function bringGroup(
-  units: readonly Unit[],
+  group: readonly Unit[],
   backfill: Backfill,
   { store, ingest, onItem }: BackfillOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const over = await store.endedPaths(
+    backfill.id,
+    group.map(({ path }) => path),
+    signal,
+  );
+  const units = group.filter(({ path }) => !over.includes(path));
+  if (units.length === 0) return;
   const ended: EndedItem[] = [];
   const read: { readonly unit: Unit; readonly digest: string; readonly bytes: number }[] = [];
   for (const unit of units) {

@@ -8,6 +8,8 @@ export interface BackfillStore {
   listBackfills(limit: number, signal: AbortSignal): Promise<Backfill[]>;
   /** Fails with `not_found` BACKFILL_NOT_FOUND, or `failed_precondition` BACKFILL_ENDED when it is done or cancelled. */
   changeBackfill(id: string, change: BackfillChange, nowMs: number, signal: AbortSignal): Promise<Backfill>;
+  /** Those of `paths` that have ended in this backfill, which need not be looked at again. */
+  endedPaths(id: string, paths: readonly string[], signal: AbortSignal): Promise<string[]>;
   /**
    * Notes that these are being brought in, before anything of them is stored. Tells of each what is
    * known: `ended` here already, with its outcome; `begun` here before; a `duplicate` of what was

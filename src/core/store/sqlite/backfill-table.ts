@@ -92,6 +92,11 @@ export class BackfillTable {
     return backfillOf(this.#existing(id));
   }
 
+  endedPaths(id: string, paths: readonly string[]): string[] {
+    const { key } = this.#existing(id);
+    return paths.filter((path) => (this.#known.get(key, path)?.outcome ?? "begun") !== "begun");
+  }
+
   begin(id: string, items: readonly NewItem[]): ItemStanding[] {
     const { key, project } = this.#existing(id);
     return items.map(({ path, digest }) => {

@@ -143,6 +143,7 @@ export interface Reads {
   readBackfill(args: string): Backfill | undefined;
   listBackfills(args: number): Backfill[];
   listItems(args: ItemQuery): BackfillItem[];
+  endedPaths(args: { readonly id: string; readonly paths: readonly string[] }): string[];
   countItems(args: string): ItemCount[];
   listBackfilled(args: { readonly id: string; readonly after: string | undefined; readonly limit: number }): string[];
   listExportable(args: ExportableQuery): Exportable[];

@@ -76,6 +76,7 @@ function open(path: string): { run(group: readonly Request[]): Promise<Outcome[]
     readBackfill: (args) => backfills.read(args),
     listBackfills: (args) => backfills.list(args),
     listItems: (args) => backfills.items(args),
+    endedPaths: ({ id, paths }) => backfills.endedPaths(id, paths),
     countItems: (args) => backfills.count(args),
     listBackfilled: ({ id, after, limit }) => backfills.sessions(id, after, limit),
     listExportable: (args) => exported.exportable(args),

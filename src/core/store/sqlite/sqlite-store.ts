@@ -358,6 +358,10 @@ export class SqliteStore implements Store {
     return this.#writer.call("changeBackfill", { id, change, nowMs }, signal);
   }
 
+  endedPaths(id: string, paths: readonly string[], signal: AbortSignal): Promise<string[]> {
+    return this.#reader.call("endedPaths", { id, paths }, signal);
+  }
+
   beginItems(id: string, items: readonly NewItem[], signal: AbortSignal): Promise<ItemStanding[]> {
     return this.#writer.call("beginItems", { id, items }, signal);
   }
