@@ -112,6 +112,8 @@ async function demo(signal: AbortSignal): Promise<boolean> {
       print(`\na screenshot as it was recorded, kept apart\n${screenshot.original}`);
       print(`and the one that may be published\n${screenshot.painted}`);
     }
+    await show("export", "trl", "--out", "dataset");
+    await show("export", "verify", "dataset", "--store", "sqlite:./data/sluice.db");
     print(
       whole
         ? styleText("green", `\nNothing was lost and nothing doubled: ${events} events, ${blobs.size} screenshots.`)

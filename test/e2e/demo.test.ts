@@ -20,6 +20,9 @@ test("the demo streams the sample through a kill -9, and says that nothing was l
   expect(stdout).toMatch(
     /\/data\/blobs\/default\/..\/[0-9a-f]{64}\n.*\n.*\/data\/derived\/default\/..\/[0-9a-f]{64}$/m,
   );
+  // A dataset of it, each example of which comes from the events.
+  expect(stdout).toMatch(/^train +3 +\d{2,}$/m);
+  expect(stdout).toMatch(/^Every session has the events that were exported, and they give these files again\.$/m);
 });
 
 /** The numbers in the row that begins with this word. */
