@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { backfill } from "./backfill.ts";
 import { print, type Report } from "./figures.ts";
 import { ingest } from "./ingest.ts";
 import { jobs } from "./jobs.ts";
@@ -7,6 +8,7 @@ import { redact } from "./redact.ts";
 // npm run bench -- NAME [--json] [--runs N]
 
 const BENCHES: ReadonlyMap<string, (runs: number, note: (line: string) => void) => Promise<Report>> = new Map([
+  ["backfill", backfill],
   ["ingest", ingest],
   ["jobs", jobs],
   ["redact", redact],

@@ -39,33 +39,35 @@ export function backfillContract(open: () => Promise<Store>): void {
   describe("an item", () => {
     it("is fresh once, begun until it has ended, and ended from then on", async () => {
       const { id } = await begin();
-      const items = [{ path: "/in/a", digest: digest("a1") }];
+      const items = [{ path: "/in/a", digest: digest("a1"), bytes: 5 }];
       expect(await store.beginItems(id, items, never)).toEqual(["fresh"]);
       expect(await store.beginItems(id, items, never)).toEqual(["begun"]);
       await store.endItems(id, [ended("/in/a")], never);
       expect(await store.beginItems(id, items, never)).toEqual(["ended"]);
-      await store.beginItems(id, [{ path: "/in/b", digest: digest("a2") }], never);
+      await store.beginItems(id, [{ path: "/in/b", digest: digest("a2"), bytes: 5 }], never);
       expect(await store.endedPaths(id, ["/in/b", "/in/a", "/in/c"], never)).toEqual(["/in/a"]);
     });
 
     it("with the content of an imported one is a duplicate, in any backfill of the project, and in no other", async () => {
       const first = await begin();
-      await store.beginItems(first.id, [{ path: "/in/x", digest: digest("b1") }], never);
+      await store.beginItems(first.id, [{ path: "/in/x", digest: digest("b1"), bytes: 5 }], never);
       const second = await begin();
-      expect(await store.beginItems(second.id, [{ path: "/in/early", digest: digest("b1") }], never)).toEqual([
-        "fresh",
-      ]);
+      expect(await store.beginItems(second.id, [{ path: "/in/early", digest: digest("b1"), bytes: 5 }], never)).toEqual(
+        ["fresh"],
+      );
       await store.endItems(first.id, [ended("/in/x")], never);
-      expect(await store.beginItems(second.id, [{ path: "/in/late", digest: digest("b1") }], never)).toEqual([
+      expect(await store.beginItems(second.id, [{ path: "/in/late", digest: digest("b1"), bytes: 5 }], never)).toEqual([
         "duplicate",
       ]);
       const other = await begin("q");
-      expect(await store.beginItems(other.id, [{ path: "/in/x", digest: digest("b1") }], never)).toEqual(["fresh"]);
+      expect(await store.beginItems(other.id, [{ path: "/in/x", digest: digest("b1"), bytes: 5 }], never)).toEqual([
+        "fresh",
+      ]);
     });
 
     it("that was refused is brought in again after a retry, and none else", async () => {
       const { id } = await begin();
-      const items = ["c1", "c2"].map((byte) => ({ path: `/in/${byte}`, digest: digest(byte) }));
+      const items = ["c1", "c2"].map((byte) => ({ path: `/in/${byte}`, digest: digest(byte), bytes: 5 }));
       await store.beginItems(id, items, never);
       await store.endItems(
         id,
@@ -85,7 +87,7 @@ export function backfillContract(open: () => Promise<Store>): void {
     const paths = ["d1", "d2", "d3"];
     await store.beginItems(
       id,
-      paths.map((byte) => ({ path: byte, digest: digest(byte) })),
+      paths.map((byte) => ({ path: byte, digest: digest(byte), bytes: 5 })),
       never,
     );
     await store.endItems(id, [ended("d1"), ended("d2")], never);

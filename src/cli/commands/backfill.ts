@@ -41,7 +41,7 @@ export function register(group: Command): void {
     .option("--format <name>", "only recordings of this format, as --dry-run names it")
     .option("--label <name=value>", "added to each session; may be given again", label, [])
     .option("--rate <n>", "files a second at most", positive)
-    .option("--concurrency <n>", "groups of files at once", wholeNumber(1, 64), 4)
+    .option("--concurrency <n>", "groups of files at once", wholeNumber(1, 64), 3)
     .option("--dry-run", "say what would come in, and what would not; write nothing")
     .action((sources: string[], options: StartOptions) => run(options, (context) => start(context, sources, options)));
   const one = (

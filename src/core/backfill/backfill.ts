@@ -12,11 +12,13 @@ export interface BackfillOptions {
   readonly ingest: Ingest;
   readonly clock: Clock;
   /** Told of each unit that ended now. */
-  readonly onItem: (item: EndedItem) => void;
+  readonly onItem: (path: string) => void;
 }
 
-/** Units that are begun, and ended, in one commit. */
-const GROUP = 4;
+/** Units that are looked up, and begun, in one commit. */
+const GROUP = 32;
+/** Of a group, that are read and stored at once, and ended in one commit. */
+const AT_ONCE = 4;
 
 /**
  * Brings in everything at a backfill's sources, and seals it. Killed anywhere, the same call goes
@@ -24,8 +26,8 @@ const GROUP = 4;
  * there. A unit that can't be brought in is noted with its reason, and the others go on; only what
  * keeps all from being stored (a full disk, a store that is gone) ends the run.
  *
- * Units are brought in at once, `concurrency` groups of them, so that their commits are shared; what
- * is read of each is bounded by the largest event and screenshot.
+ * Four units of each of `concurrency` groups are brought in at once, so that their commits are shared;
+ * what is read of each is bounded by the largest event and screenshot.
  */
 export async function runBackfill(backfill: Backfill, options: BackfillOptions, signal: AbortSignal): Promise<void> {
   const { concurrency } = backfill.settings;
@@ -109,23 +111,30 @@ async function bringGroup(
   }
   const standings = await store.beginItems(
     backfill.id,
-    read.map(({ unit, digest }) => ({ path: unit.path, digest })),
+    read.map(({ unit, digest, bytes }) => ({ path: unit.path, digest, bytes })),
     signal,
   );
   const unreadable = new Set(ended.map(({ path }) => path));
-  // At once: each waits for commits, which they share.
-  const brought = read.map(async ({ unit, bytes }, at): Promise<EndedItem | undefined> => {
+  const left = read.flatMap((each, at) => {
     const standing = standings[at];
-    if (standing === "ended" || unreadable.has(unit.path)) return undefined;
-    if (standing === "duplicate") return item(unit, "duplicate", bytes, { reason: "SAME_CONTENT" });
-    return await bringUnit(unit, bytes, standing === "begun", backfill, ingest, signal);
+    if (standing === "duplicate") onItem(each.unit.path);
+    const open = standing === "fresh" || standing === "begun";
+    return open && !unreadable.has(each.unit.path) ? [{ ...each, begun: standing === "begun" }] : [];
   });
-  for (const each of await Promise.allSettled(brought)) {
-    if (each.status === "rejected") throw each.reason;
-    if (each.value !== undefined) ended.push(each.value);
-  }
   if (ended.length > 0) await store.endItems(backfill.id, ended, signal);
-  for (const each of ended) onItem(each);
+  for (let from = 0; from < left.length; from += AT_ONCE) {
+    const brought = await Promise.allSettled(
+      left
+        .slice(from, from + AT_ONCE)
+        .map(({ unit, bytes, begun }) => bringUnit(unit, bytes, begun, backfill, ingest, signal)),
+    );
+    const failed = brought.find((each) => each.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    const items = brought.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+    await store.endItems(backfill.id, items, signal);
+    ended.push(...items);
+  }
+  for (const { path } of ended) onItem(path);
 }
 
 /** In place of the hash of what can't be read. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { fileError, hashFile, listDirectory, readHead, statPath } from "../import/file-access.ts";
 import { holdsOne } from "../import/importer.ts";
 
@@ -49,43 +49,30 @@ export interface Content {
  */
 export async function contentOf({ path, kind }: Unit, signal: AbortSignal): Promise<Content> {
   if (kind === "file") {
-    const { size } = await statPath(path, signal);
-    return { digest: await digestOf(path, size, signal), bytes: size };
+    const { id, size } = await hashFile(path, signal);
+    return { digest: id, bytes: size };
   }
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const { name, file } of filesBelow(path, "", signal)) {
-    const { size } = await statPath(file, signal);
+  for (const { name, file, size } of filesBelow(path)) {
     const named = /(?:^|\/)([0-9a-f]{64})\.\w+$/.exec(name)?.[1];
-    const id = named ?? (await digestOf(file, size, signal));
+    const id = named ?? (await hashFile(file, signal)).id;
     hash.update(`${name}\0${id}\0${size}\0`);
     bytes += size;
   }
   return { digest: hash.digest("hex"), bytes };
 }
 
-/** A small file is read at once: the turns of the event loop would take ten times as long as reading it. */
-async function digestOf(path: string, size: number, signal: AbortSignal): Promise<string> {
-  if (size > SMALL_BYTES) return (await hashFile(path, signal)).id;
+/** By name. Read at once as small files are: a recording has a few, or a few thousand. */
+function filesBelow(directory: string): { readonly name: string; readonly file: string; readonly size: number }[] {
   try {
-    return createHash("sha256").update(readFileSync(path)).digest("hex");
+    return readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .sort()
+      .map((file) => ({ name: relative(directory, file), file, size: statSync(file).size }));
   } catch (error) {
-    throw fileError(path, error);
-  }
-}
-
-const SMALL_BYTES = 256 * 1024;
-
-async function* filesBelow(
-  directory: string,
-  below: string,
-  signal: AbortSignal,
-): AsyncIterable<{ readonly name: string; readonly file: string }> {
-  for (const entry of await listDirectory(directory, signal)) {
-    const name = below === "" ? entry.name : `${below}/${entry.name}`;
-    const file = join(directory, entry.name);
-    if (entry.isDirectory()) yield* filesBelow(file, name, signal);
-    else if (entry.isFile()) yield { name, file };
+    throw fileError(directory, error);
   }
 }
 

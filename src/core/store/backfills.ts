@@ -13,7 +13,7 @@ export interface BackfillStore {
   /**
    * Notes that these are being brought in, before anything of them is stored. Tells of each what is
    * known: `ended` here already, with its outcome; `begun` here before; a `duplicate` of what was
-   * imported by content, which it then ends as; or nothing: `fresh`.
+   * imported by content, as which it ends with this; or nothing: `fresh`.
    */
   beginItems(id: string, items: readonly NewItem[], signal: AbortSignal): Promise<ItemStanding[]>;
   /** What became of them. Names their sessions for sealing, in the same commit. */
@@ -65,6 +65,7 @@ export interface NewItem {
   readonly path: string;
   /** sha256 of its content, hexadecimal. */
   readonly digest: string;
+  readonly bytes: number;
 }
 
 export type ItemStanding = "fresh" | "begun" | "ended" | "duplicate";

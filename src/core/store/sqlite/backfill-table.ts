@@ -33,7 +33,9 @@ export class BackfillTable {
   readonly #read: Statement<[string], Row>;
   readonly #known: Statement<[backfill: number, path: string], { outcome: string }>;
   readonly #imported: Statement<[project: string, digest: Buffer], { key: number }>;
-  readonly #begin: Statement<[backfill: number, project: string, path: string, digest: Buffer, outcome: string]>;
+  readonly #begin: Statement<
+    [backfill: number, project: string, path: string, digest: Buffer, outcome: string, reason: string, bytes: number]
+  >;
   readonly #end: Statement<[EndArgs]>;
   readonly #session: Statement<[backfill: number, session: string]>;
 
@@ -45,7 +47,7 @@ export class BackfillTable {
       "SELECT key FROM backfill_items WHERE project = ? AND digest = ? AND outcome = 'imported' LIMIT 1",
     );
     this.#begin = database.prepare(
-      "INSERT INTO backfill_items (backfill, project, path, digest, outcome) VALUES (?, ?, ?, ?, ?)",
+      "INSERT INTO backfill_items (backfill, project, path, digest, outcome, reason, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",
     );
     this.#end = database.prepare(
       `UPDATE backfill_items SET outcome = @outcome, format = @format, sessions = @sessions, events = @events,
@@ -99,12 +101,13 @@ export class BackfillTable {
 
   begin(id: string, items: readonly NewItem[]): ItemStanding[] {
     const { key, project } = this.#existing(id);
-    return items.map(({ path, digest }) => {
+    return items.map(({ path, digest, bytes: size }) => {
       const known = this.#known.get(key, path);
       if (known !== undefined) return known.outcome === "begun" ? "begun" : "ended";
       const bytes = Buffer.from(digest, "hex");
       const duplicate = this.#imported.get(project, bytes) !== undefined;
-      this.#begin.run(key, project, path, bytes, duplicate ? "duplicate" : "begun");
+      const [outcome, reason] = duplicate ? ["duplicate", "SAME_CONTENT"] : ["begun", ""];
+      this.#begin.run(key, project, path, bytes, outcome ?? "begun", reason ?? "", size);
       return duplicate ? "duplicate" : "fresh";
     });
   }
