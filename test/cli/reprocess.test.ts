@@ -209,7 +209,7 @@ describe("a campaign", () => {
 
   test("that nobody drives is worked through by sluice work --once", async () => {
     await sessions(...many);
-    expect((await run([...APPLY, "--window", "5", "--detach"])).code).toBe(0);
+    expect((await run([...APPLY, "--window", "1", "--detach"])).code).toBe(0);
     const worked = await run(["work", "--once", "--json"]);
     expect(worked.code, worked.stderr).toBe(0);
     expect(await summary(worked)).toMatchObject({ done: 120, dead: 0 });

@@ -68,25 +68,30 @@ export async function startWorker(options: WorkerStart): Promise<StartedWorker> 
 }
 
 async function untilIdle(worker: Worker, { app, events }: WorkerStart, signal: AbortSignal): Promise<void> {
+  let before: string | undefined;
   for (;;) {
-    // Looked at first: what campaigns have brought by then is among what is waited for.
-    const bringing = await bringsMore(app, signal).catch((error: unknown) => {
+    const { bringing, standing } = await campaignsNow(app, signal).catch((error: unknown) => {
       if (signal.aborted) throw error;
       events.storeFailed("campaigns", AppError.from(error));
-      return true;
+      return { bringing: true, standing: undefined };
     });
+    // The worker was idle in between and nothing was brought or done: what is left can't be run now.
+    if (!bringing && standing === before) return;
+    before = standing;
     const { idle } = worker;
     worker.wake();
     await idle;
-    if (!bringing) return;
-    await app.clock.sleep(LOOK_AGAIN_MS, signal);
+    if (bringing) await app.clock.sleep(LOOK_AGAIN_MS, signal);
   }
 }
 
-/** Whether a campaign has sessions left and room for them. */
-async function bringsMore({ store }: App, signal: AbortSignal): Promise<boolean> {
+/** Whether a campaign has sessions left and room for them, and how far each has come. */
+async function campaignsNow({ store }: App, signal: AbortSignal): Promise<{ bringing: boolean; standing: string }> {
   const running = await store.listCampaigns({ limit: 100, states: ["running"] }, signal);
-  return running.some(({ exhausted, settings, jobs }) => !exhausted && jobs.open < settings.window);
+  return {
+    bringing: running.some(({ exhausted, settings, jobs }) => !exhausted && jobs.open < settings.window),
+    standing: JSON.stringify(running.map(({ id, cursor, exhausted, jobs }) => [id, cursor, exhausted, jobs])),
+  };
 }
 
 /** What `jobs.concurrency` comes to on this machine: a core is left to ingest. */
