@@ -7,6 +7,15 @@ export const SYSTEM_PROMPT = `You operate a web browser or a computer for a pers
 {"action": click | double_click | triple_click | type | select | scroll | drag | key | hotkey | navigate | hover | wait | other, "element": {"role", "name"}, "point": [x, y], ...}
 "point" and "to" are fractions of the screen from 0,0 at the top left to 1,1 at the bottom right. "text" is what a field holds afterwards, "option" what is chosen, "keys" what is pressed, "url" where to go, "by" the pixels to scroll, "seconds" how long to wait.`;
 
+/** A step as three messages of text; its picture is kept beside them. */
+export function messagesOf(step: StepExample): readonly { readonly role: string; readonly content: string }[] {
+  return [
+    { role: "system", content: SYSTEM_PROMPT },
+    { role: "user", content: question(step) },
+    { role: "assistant", content: answer(step) },
+  ];
+}
+
 /** What was to be done, what had been done, and what was seen. */
 export function question({ task, history, index, observation }: StepExample): string {
   const { url, title, viewport } = observation;

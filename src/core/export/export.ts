@@ -158,13 +158,24 @@ async function checkFree(out: string, signal: AbortSignal): Promise<void> {
   const there = await statIfThere(out, signal);
   if (there === undefined) return;
   if (there.isDirectory() && (await readdir(out)).length === 0) return;
-  const manifest = await readManifest(out).catch(() => undefined);
-  const what = manifest === undefined ? "is there already" : `holds the export ${manifest.root.slice(0, 12)}`;
+  const what = there.isDirectory() ? await heldIn(out) : "is there already";
   throw new AppError(
     "invalid_argument",
     `${out} ${what}, and is left as it is. Name another directory, or remove this one first.`,
     { reason: "OUTPUT_EXISTS", metadata: { path: out } },
   );
+}
+
+/** What a directory that is not empty holds. */
+async function heldIn(dir: string): Promise<string> {
+  try {
+    return `holds the export ${(await readManifest(dir)).root.slice(0, 12)}`;
+  } catch (error) {
+    const { reason } = AppError.from(error);
+    if (reason === "NO_EXPORT") return "is there already";
+    if (reason === "BAD_MANIFEST") return "holds an export whose manifest was changed";
+    throw error;
+  }
 }
 
 function otherExport(partial: string): AppError {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../errors.ts";
-import { hashFile, listDirectory } from "../import/file-access.ts";
+import { fileError, hashFile, listDirectory } from "../import/file-access.ts";
 import { canonicalJson, sha256 } from "../pipeline/canonical.ts";
 import { AppendedFile, writeWhole } from "./export-file.ts";
 
@@ -95,12 +95,14 @@ export function rootOf(manifest: Omit<Manifest, "root">): string {
   return sha256(canonicalJson(manifest));
 }
 
-/** Fails with `invalid_argument` NO_EXPORT, or `data_loss` BAD_MANIFEST. */
+/** Fails with `invalid_argument` NO_EXPORT, `data_loss` BAD_MANIFEST, or as reading a file does. */
 export async function readManifest(dir: string): Promise<Manifest> {
   let text: string;
   try {
     text = await readFile(join(dir, MANIFEST_FILE), "utf8");
   } catch (cause) {
+    const failure = fileError(dir, cause);
+    if (failure.reason !== "NO_SUCH_FILE") throw failure;
     throw new AppError("invalid_argument", `${dir} holds no export: there is no ${MANIFEST_FILE} to read in it.`, {
       reason: "NO_EXPORT",
       cause,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { asyncBufferFromFile, type SchemaElement } from "hyparquet";
 import { z } from "zod";
-import { answer, question, SYSTEM_PROMPT } from "./conversation.ts";
+import { messagesOf } from "./conversation.ts";
 import { writeWhole } from "./export-file.ts";
 import { type Exporter, type ExportWriter, imagePath, type Outcome, SPLITS, type Split } from "./exporter.ts";
 import { removeShards, shardPath } from "./shards.ts";
@@ -40,11 +40,7 @@ export const parquet: Exporter = {
           const seen = screenshot && (await image(screenshot));
           const row: Row = {
             id: step.id,
-            messages: [
-              { role: "system", content: SYSTEM_PROMPT },
-              { role: "user", content: question(step) },
-              { role: "assistant", content: answer(step) },
-            ],
+            messages: messagesOf(step),
             images: seen ? [{ bytes: seen.data, path: imagePath(seen) }] : [],
           };
           outcomes.push({ id: step.id, ...(await shards.add(split, row)) });

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createTarDecoder, packTar } from "modern-tar";
 import { EPOCH } from "../clock.ts";
-import { answer, question, SYSTEM_PROMPT } from "./conversation.ts";
+import { messagesOf } from "./conversation.ts";
 import type { Exporter, ExportImage, ExportWriter, Outcome } from "./exporter.ts";
 import { Shards } from "./shards.ts";
 
@@ -40,12 +40,7 @@ export const webdataset: Exporter = {
           const { screenshot } = step.observation;
           const seen = screenshot && (await image(screenshot));
           const name = String(shards.count(split)).padStart(9, "0");
-          const messages = [
-            { role: "system", content: SYSTEM_PROMPT },
-            { role: "user", content: question(step) },
-            { role: "assistant", content: answer(step) },
-          ];
-          const json = Buffer.from(JSON.stringify({ id: step.id, messages }));
+          const json = Buffer.from(JSON.stringify({ id: step.id, messages: messagesOf(step) }));
           outcomes.push({ id: step.id, ...(await shards.append(split, await members(name, json, seen))) });
         }
         return outcomes;

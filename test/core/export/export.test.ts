@@ -7,7 +7,7 @@ import { z } from "zod";
 import { canonicalJson, sha256 } from "../../../src/core/pipeline/canonical.ts";
 import type { Workplace } from "../../cli/sluice.ts";
 import { never } from "../../fixtures.ts";
-import { copyOf, processed, SAMPLE } from "./place.ts";
+import { copyOf, exportOf, processed, SAMPLE } from "./place.ts";
 
 let place: Workplace;
 beforeAll(async () => {
@@ -17,10 +17,8 @@ afterAll(async () => {
   await place?.[Symbol.asyncDispose]();
 });
 
-async function exported(format: string, name: string, ...flags: string[]): Promise<string> {
-  const ran = await place.sluice(["export", format, "--out", name, ...flags]);
-  expect(ran.code, ran.stderr).toBe(0);
-  return join(place.dir, name);
+function exported(format: string, name: string, ...flags: string[]): Promise<string> {
+  return exportOf(place, format, name, ...flags);
 }
 
 async function verify(dir: string, ...flags: string[]) {
@@ -70,6 +68,12 @@ describe("an export", () => {
     const over = await place.sluice(["export", "trl", "--out", "taken", "--json"]);
     expect([over.code, over.records().at(-1)?.["reason"]]).toEqual([2, "OUTPUT_EXISTS"]);
     expect(await readdir(join(place.dir, "taken"))).toEqual(["mine"]);
+    await writeFile(join(place.dir, "taken", "manifest.json"), "{}");
+    const damaged = await place.sluice(["export", "trl", "--out", "taken"]);
+    expect([damaged.code, damaged.stderr]).toEqual([2, expect.stringContaining("manifest was changed")]);
+    await writeFile(join(place.dir, "file"), "mine");
+    const file = await place.sluice(["export", "trl", "--out", "file", "--json"]);
+    expect([file.code, file.records().at(-1)?.["reason"]]).toEqual([2, "OUTPUT_EXISTS"]);
 
     const child = place.spawn(["export", "trl", "--out", "left"]);
     for (;;) {

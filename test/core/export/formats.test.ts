@@ -10,7 +10,7 @@ import { exporterNamed } from "../../../src/core/export/formats.ts";
 import { sha256 } from "../../../src/core/pipeline/canonical.ts";
 import type { Workplace } from "../../cli/sluice.ts";
 import { never } from "../../fixtures.ts";
-import { processed, SAMPLE } from "./place.ts";
+import { exportOf, processed, SAMPLE } from "./place.ts";
 
 let place: Workplace;
 beforeAll(async () => {
@@ -20,10 +20,8 @@ afterAll(async () => {
   await place?.[Symbol.asyncDispose]();
 });
 
-async function exported(format: string, name: string, ...flags: string[]): Promise<string> {
-  const ran = await place.sluice(["export", format, "--out", name, ...flags]);
-  expect(ran.code, ran.stderr).toBe(0);
-  return join(place.dir, name);
+function exported(format: string, name: string, ...flags: string[]): Promise<string> {
+  return exportOf(place, format, name, ...flags);
 }
 
 const MESSAGE = z.strictObject({ role: z.string(), content: z.unknown() });

@@ -27,6 +27,13 @@ export async function copyOf(place: Workplace): Promise<Workplace> {
   return copy;
 }
 
+/** Exports, and returns the directory it was written to. */
+export async function exportOf(place: Workplace, format: string, name: string, ...flags: string[]): Promise<string> {
+  const ran = await place.sluice(["export", format, "--out", name, ...flags]);
+  if (ran.code !== 0) throw new Error(ran.stderr);
+  return join(place.dir, name);
+}
+
 async function record(app: App, path: string): Promise<void> {
   for await (const recording of openRecordings(path, never)) {
     const { session, stream, info } = recording;
