@@ -1,9 +1,14 @@
 import { SPLITS } from "./exporter.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ExportPlan } from "./plan.ts";
+import type { Plot } from "./plots.ts";
 
 /** The dataset card: a README as the Hugging Face Hub reads it, with what is in the export and how it was made. */
-export function cardOf(manifest: Omit<Manifest, "v" | "residual" | "hashes" | "root">, plan: ExportPlan): string {
+export function cardOf(
+  manifest: Omit<Manifest, "v" | "residual" | "hashes" | "root">,
+  plan: ExportPlan,
+  plots: readonly Plot[],
+): string {
   const { options, examples, sessions, sessionsLeftOut, examplesLeftOut, stages } = manifest;
   const splits = SPLITS.filter((split) => examples[split] > 0);
   const bySplit = (split: string) => plan.sessions.filter((each) => each.split === split).length;
@@ -30,6 +35,8 @@ ${total} examples, one for each step of ${sessions} recorded sessions, as ${opti
 ${SPLITS.map((split) => `| ${split} | ${bySplit(split)} | ${examples[split]} |`).join("\n")}
 
 A session is in one split whole, and so are all sessions of one task (of those without a task, of one site). ${leakageWords(plan)}
+
+${plots.map(({ path, title }) => `![${title}](${path})`).join("\n\n")}
 
 ## Left out
 

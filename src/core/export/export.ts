@@ -15,6 +15,7 @@ import { lockExport } from "./lock.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type ExportOptions, type ExportPlan, planExport } from "./plan.ts";
 import { readPlan, writePlan } from "./plan-file.ts";
+import { plotsOf } from "./plots.ts";
 import { scanExport } from "./residual.ts";
 import { examplesIn, type Written, writeSessions } from "./write.ts";
 
@@ -110,7 +111,7 @@ async function describe(
   dir: string,
   plan: ExportPlan,
   exporter: Exporter,
-  { totals, leftOut, changed, resized }: Written,
+  { totals, leftOut, changed, resized, figures }: Written,
   definitions: readonly Definition[],
   signal: AbortSignal,
 ): Promise<Manifest> {
@@ -125,8 +126,11 @@ async function describe(
     examplesChanged: changed,
     imagesResized: resized,
   };
+  const plots = plotsOf(figures);
+  await onDisk(dir, () => makeDurableDirectory(join(dir, "plots")));
+  for (const { path, svg } of plots) await writeWhole(join(dir, path), svg);
   await writeWhole(join(dir, "leakage.json"), `${JSON.stringify(plan.leakage, null, 2)}\n`);
-  await writeWhole(join(dir, "README.md"), cardOf(told, plan));
+  await writeWhole(join(dir, "README.md"), cardOf(told, plan, plots));
   const residual = await scanExport(app, plan.options.project, exporter, dir, signal);
   return await writeManifest(dir, { ...told, residual }, signal);
 }

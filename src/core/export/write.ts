@@ -4,9 +4,10 @@ import { z } from "zod";
 import type { App } from "../app.ts";
 import { canonicalJson } from "../pipeline/canonical.ts";
 import { AppendedFile, writeWhole } from "./export-file.ts";
-import { type Exporter, type ExportTotals, type ExportWriter, type Outcome, SPLITS } from "./exporter.ts";
+import { type Exporter, type ExportTotals, SPLITS } from "./exporter.ts";
+import { countSession, FIGURES, type Figures, noFigures } from "./figures.ts";
 import { Images } from "./images.ts";
-import { type ExportPlan, type PlannedSession, readAssembled } from "./plan.ts";
+import { type ExportPlan, readAssembled } from "./plan.ts";
 
 /** What became of all examples. */
 export interface Written {
@@ -17,6 +18,7 @@ export interface Written {
   readonly changed: Readonly<Record<string, number>>;
   /** Images that were made smaller as was asked for. */
   readonly resized: number;
+  readonly figures: Figures;
 }
 
 const COUNTS = z.record(z.string(), z.int());
@@ -30,6 +32,7 @@ const JOURNAL = z.strictObject({
   leftOut: COUNTS,
   changed: COUNTS,
   resized: z.int(),
+  figures: FIGURES,
 });
 
 type Journal = z.output<typeof JOURNAL>;
@@ -58,6 +61,7 @@ export async function writeSessions(options: WriteOptions, signal: AbortSignal):
   const totals = { ...known.totals };
   const leftOut: Record<string, number> = { ...known.leftOut };
   const changed: Record<string, number> = { ...known.changed };
+  const { figures } = known;
   const { project, maxImageEdge } = plan.options;
   const images = new Images(app.derived, project, maxImageEdge ?? undefined);
   images.resized = known.resized;
@@ -67,7 +71,22 @@ export async function writeSessions(options: WriteOptions, signal: AbortSignal):
     const session = plan.sessions[done];
     if (session === undefined) break;
     signal.throwIfAborted();
-    const outcomes = await writeSession(app, project, session, writer, images, signal);
+    const assembled = await readAssembled(app, project, session.session, session.artifacts["assemble"] ?? "", signal);
+    const outcomes = await writer.write(
+      {
+        split: session.split,
+        session: assembled.session,
+        steps: assembled.steps,
+        image: ({ blob }) => images.read(blob, signal),
+      },
+      signal,
+    );
+    const leftOutIds = new Set(outcomes.flatMap((outcome) => ("reason" in outcome ? [outcome.id] : [])));
+    countSession(
+      figures,
+      assembled,
+      assembled.steps.filter(({ id }) => !leftOutIds.has(id)),
+    );
     for (const outcome of outcomes) {
       if ("reason" in outcome) leftOut[outcome.reason] = (leftOut[outcome.reason] ?? 0) + 1;
       else totals[session.split] += 1;
@@ -82,30 +101,24 @@ export async function writeSessions(options: WriteOptions, signal: AbortSignal):
       const state = await writer.checkpoint(signal);
       await sessions.sync();
       const { resized } = images;
-      const entry: Journal = { done, writer: state, sessionsBytes: sessions.bytes, totals, leftOut, changed, resized };
+      const entry: Journal = {
+        done,
+        writer: state,
+        sessionsBytes: sessions.bytes,
+        totals,
+        leftOut,
+        changed,
+        resized,
+        figures,
+      };
       await writeWhole(journal, JSON.stringify(entry));
     }
   }
   await writer.finish(totals, signal);
-  return { totals, leftOut, changed, resized: images.resized };
+  return { totals, leftOut, changed, resized: images.resized, figures };
 }
 
 export const SESSIONS_FILE = "sessions.ndjson";
-
-async function writeSession(
-  app: App,
-  project: string,
-  { session, split, artifacts }: PlannedSession,
-  writer: ExportWriter,
-  images: Images,
-  signal: AbortSignal,
-): Promise<readonly Outcome[]> {
-  const assembled = await readAssembled(app, project, session, artifacts["assemble"] ?? "", signal);
-  return await writer.write(
-    { split, session: assembled.session, steps: assembled.steps, image: ({ blob }) => images.read(blob, signal) },
-    signal,
-  );
-}
 
 async function readJournal(path: string): Promise<Journal> {
   try {
@@ -113,7 +126,16 @@ async function readJournal(path: string): Promise<Journal> {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
     const totals = { train: 0, validation: 0, test: 0 };
-    return { done: 0, writer: undefined, sessionsBytes: 0, totals, leftOut: {}, changed: {}, resized: 0 };
+    return {
+      done: 0,
+      writer: undefined,
+      sessionsBytes: 0,
+      totals,
+      leftOut: {},
+      changed: {},
+      resized: 0,
+      figures: noFigures(),
+    };
   }
 }
 

@@ -27,6 +27,10 @@ async function verify(dir: string, ...flags: string[]) {
   return { code: ran.code, reasons: reasons.map((each) => each["reason"]), summary: ran.records().at(-1), ran };
 }
 
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
 /** Every file of a directory with its bytes, but what only says where it was written. */
 async function contents(dir: string): Promise<Map<string, string>> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
@@ -41,6 +45,28 @@ async function contents(dir: string): Promise<Map<string, string>> {
 describe("an export", () => {
   test("of the same sessions with the same options has the same bytes", async () => {
     expect(await contents(await exported("trl", "one"))).toEqual(await contents(await exported("trl", "two")));
+  });
+
+  test("shows in its card sites, actions, scores and lengths, each as a picture that verify knows", async () => {
+    const dir = await exported("ndjson", "plotted");
+    const lines = (await readFile(join(dir, "sessions.ndjson"), "utf8")).trimEnd().split("\n");
+    const sites = await readFile(join(dir, "plots", "sites.svg"), "utf8");
+    expect(sites).toContain(">shop.example.com</text>");
+    expect(sites).toContain(`>${lines.length}</text>`);
+    const card = await readFile(join(dir, "README.md"), "utf8");
+    for (const name of ["sites", "actions", "scores", "lengths"]) {
+      expect(card).toContain(`(plots/${name}.svg)`);
+      await readFile(join(dir, "plots", `${name}.svg`));
+    }
+    const actions = await readFile(join(dir, "plots", "actions.svg"), "utf8");
+    const counts = [...actions.matchAll(/>(\d+)<\/text>/g)].map(([, count]) => Number(count));
+    const { examples } = z
+      .looseObject({ examples: z.record(z.string(), z.int()) })
+      .parse(JSON.parse(await readFile(join(dir, "manifest.json"), "utf8")));
+    expect(sum(counts)).toBe(sum(Object.values(examples)));
+    expect(await verify(dir)).toMatchObject({ code: 0 });
+    await appendFile(join(dir, "plots", "sites.svg"), " ");
+    expect(await verify(dir)).toMatchObject({ code: 1, reasons: ["FILE_CHANGED"] });
   });
 
   test.each(["plan.ndjson", "journal.json"])(
