@@ -235,8 +235,9 @@ export async function append(
   session: string,
   firstSeq: bigint,
   batch: Uint8Array[],
+  stream = "main",
 ): Promise<AppendResponse> {
-  const request = { stream: { session }, events: { firstSeq, events: batch } };
+  const request = { stream: { session, stream }, events: { firstSeq, events: batch } };
   return (await link.transport.unary(opaqueAppend, undefined, undefined, undefined, request)).message;
 }
 

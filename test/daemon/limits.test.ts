@@ -75,6 +75,7 @@ describe("sizes", () => {
     expect(await append(link, session, 1n, [large(1), large(2)])).toMatchObject({ stored: 2 });
     expect(await refusal(append(link, session, 3n, [large(3)]))).toMatchObject(exhausted("SESSION_TOO_LARGE"));
     expect(await append(link, session, 1n, [large(1), large(2)])).toMatchObject({ duplicate: 2 });
+    expect(await refusal(append(link, session, 1n, [large(1)], "b"))).toMatchObject(exhausted("SESSION_TOO_LARGE"));
     expect(await append(link, session, 3n, [event(3)])).toMatchObject({ durableSeq: 3n });
   });
 

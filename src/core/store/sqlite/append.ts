@@ -98,10 +98,12 @@ export class Appender {
     if (fresh.length === 0) {
       return { durableSeq: BigInt(durable), stored: 0, duplicate: events.length, quarantined: 0, problems: known };
     }
-    if (found?.session.sealed) throw sealed(args.ref);
+    // A stream that begins here may do so in a session that other streams have filled.
+    const session = found?.session ?? this.#cache.session(args.ref.project, args.ref.session);
+    if (session?.sealed) throw sealed(args.ref);
 
     const prepared = prepare(args.ref.stream, BigInt(durable + 1), fresh, this.#limits);
-    const bytes = (found?.session.state.bytes ?? 0) + prepared.delta.bytes;
+    const bytes = (session?.state.bytes ?? 0) + prepared.delta.bytes;
     if (bytes > this.#limits.sessionBytes) {
       throw exhausted(
         "SESSION_TOO_LARGE",

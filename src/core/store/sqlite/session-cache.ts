@@ -43,7 +43,7 @@ export class SessionCache {
     const name = streamName(ref);
     const cached = this.#streams.get(name);
     if (cached !== undefined) return cached;
-    const session = this.#session(ref.project, ref.session);
+    const session = this.session(ref.project, ref.session);
     const row = session && this.#sql.stream.get(session.key, ref.stream);
     if (session === undefined || row === undefined) return undefined;
     return this.#keep(name, { key: row.key, session, durableSeq: row.durable_seq, epoch: row.epoch });
@@ -51,7 +51,7 @@ export class SessionCache {
 
   /** Creates the stream, and its project and session if they are absent. Checks the limits on both first. */
   create(ref: StreamRef, limits: Limits): StreamEntry {
-    const session = this.#session(ref.project, ref.session) ?? this.#createSession(ref, limits);
+    const session = this.session(ref.project, ref.session) ?? this.#createSession(ref, limits);
     if (session.sealed) {
       throw new AppError("failed_precondition", `Session ${ref.session} is sealed and takes no new stream.`, {
         reason: "SEALED",
@@ -86,7 +86,7 @@ export class SessionCache {
     return session;
   }
 
-  #session(project: string, id: string): SessionEntry | undefined {
+  session(project: string, id: string): SessionEntry | undefined {
     const name = sessionName(project, id);
     const cached = this.#sessions.get(name);
     if (cached !== undefined) return cached;
