@@ -9,6 +9,8 @@ import type { FoundValue } from "../pipeline/redact.ts";
 export class Needles {
   readonly #loose = new Map<string, RedactionKind>();
   readonly #whole = new Map<string, RedactionKind>();
+  /** What is in the base64 or the hexadecimal form of anything that holds a value. */
+  readonly #packed = new Map<string, RedactionKind>();
   /** Examples of one session repeat their texts. */
   readonly #clean = new Set<string>();
 
@@ -17,8 +19,11 @@ export class Needles {
       const plain = plainOf(value);
       const bare = bareOf(plain);
       if (bare === "") continue;
-      if (isTelling(kind, bare)) this.#loose.set(bare, kind);
-      else this.#whole.set(plain, kind);
+      if (!isTelling(kind, bare)) this.#whole.set(plain, kind);
+      else {
+        this.#loose.set(bare, kind);
+        for (const form of packedForms(value)) this.#packed.set(form, kind);
+      }
     }
   }
 
@@ -39,9 +44,30 @@ export class Needles {
     if (this.#loose.size === 0) return undefined;
     const bare = bareOf(plain);
     for (const [value, kind] of this.#loose) if (bare.includes(value)) return kind;
+    return this.#findPacked(text);
+  }
+
+  #findPacked(text: string): RedactionKind | undefined {
+    if (!/[\w+/-]{11}/.test(text)) return undefined;
+    const base64 = text.replaceAll("-", "+").replaceAll("_", "/");
+    const hex = text.toLowerCase();
+    for (const [form, kind] of this.#packed) if (base64.includes(form) || hex.includes(form)) return kind;
     return undefined;
   }
 }
+
+/** In base64 three bytes are four characters, so there are three, by where it begins; without those its neighbours have a part in. */
+function packedForms(value: string): string[] {
+  const bytes = Buffer.from(value);
+  const base64 = [0, 1, 2].map((shift) => {
+    const whole = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
+    return whole.slice(Math.ceil((shift * 4) / 3), Math.floor(((shift + bytes.length) * 4) / 3));
+  });
+  return [...base64, bytes.toString("hex")].filter((form) => form.length >= MIN_PACKED);
+}
+
+/** Fewer characters are there by chance. */
+const MIN_PACKED = 10;
 
 /**
  * Whether it can be told from other text wherever it stands, letters and digits without what is

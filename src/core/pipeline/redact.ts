@@ -28,7 +28,7 @@ const params = z.strictObject({
  */
 export const redact: Stage<"redact", "validate", typeof params> = {
   name: "redact",
-  version: 2,
+  version: 3,
   inputs: ["validate"],
   params,
   run: ({ validate }, { allow, deny, unlocated }, io) => run(validate, { allow, deny, unlocated }, io),

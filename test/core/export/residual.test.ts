@@ -151,6 +151,10 @@ describe("needles", () => {
     (value) => [...value].join("\u200b"),
     (value) => value.normalize("NFD"),
     (value) => value.replaceAll(/[!-~]/g, (each) => String.fromCharCode(each.charCodeAt(0) + 0xfee0)),
+    (value) => Buffer.from(value).toString("base64"),
+    (value) => Buffer.from(`x=${value}`).toString("base64url"),
+    (value) => Buffer.from(JSON.stringify({ a: value.length, value })).toString("base64"),
+    (value) => Buffer.from(value).toString("hex").toUpperCase(),
   ];
   const value = fc.oneof(
     fc.emailAddress(),

@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /**
  * A text as a reader sees it, without the encodings it stands in, each character with where it is
  * in the source. Values are looked for in readings and replaced in the source.
@@ -11,13 +13,21 @@ export interface Reading {
 }
 
 /**
- * Every way to read a text: without percent-encoding and HTML entities, however deep; and, where
- * there are backslashes, also without JSON, JavaScript and CSS escapes, which otherwise are part of
- * the text, as in a Windows path.
+ * Every way to read a text: without percent-encoding and HTML entities, however deep; where there
+ * are backslashes, also without JSON, JavaScript and CSS escapes, which otherwise are part of the
+ * text, as in a Windows path; and, where there is any, with what base64 or hexadecimal spells. All
+ * that is spelled so stands where the whole of it stands.
  */
 export function readingsOf(source: string): readonly Reading[] {
   const plain = ENCODED.test(source) ? undressed(source) : asItIs(source);
-  return source.includes("\\") ? [plain, decode(plain, BACKSLASH)] : [plain];
+  const others = [BACKSLASH, ...SPELLED].map((encoding) => decode(plain, encoding));
+  return [plain, ...others.filter((other) => other !== plain)];
+}
+
+/** A text without its tags, which may stand inside a value; undefined when it has none. */
+export function withoutTags(reading: Reading): Reading | undefined {
+  const bare = decode(reading, TAG);
+  return bare === reading ? undefined : bare;
 }
 
 const ENCODED = /%[0-9a-fA-F]{2}|&#?\w{1,31};/;
@@ -46,6 +56,7 @@ interface Encoding {
   readonly decoded: (match: string) => string | undefined;
 }
 
+/** `from` itself when nothing in it is encoded. */
 function decode(from: Reading, { pattern, decoded }: Encoding): Reading {
   const parts: string[] = [];
   const starts: number[] = [];
@@ -69,6 +80,7 @@ function decode(from: Reading, { pattern, decoded }: Encoding): Reading {
     }
     parts.push(text);
   }
+  if (parts.length === 0) return from;
   copy(from.text.length);
   return { text: parts.join(""), start: (at) => starts[at] ?? 0, end: (at) => ends[at] ?? 0 };
 }
@@ -122,6 +134,27 @@ const BACKSLASH: Encoding = {
     return hex === undefined ? match.slice(1) : character(Number.parseInt(hex, 16));
   },
 };
+
+const TAG: Encoding = { pattern: /<\/?[a-z][^<>]{0,2000}>/gi, decoded: () => "" };
+
+/** `/`, `-` and `_` are in some, and between others and what stands beside them. */
+const SPELLED: readonly Encoding[] = [
+  { pattern: /[\w+/-]{11,}={0,2}/g, decoded: (match) => textOf(match, "base64") },
+  { pattern: /[\w+-]{11,}={0,2}/g, decoded: (match) => textOf(match, "base64") },
+  { pattern: /[a-z\d]{11,}={0,2}/gi, decoded: (match) => textOf(match, "base64") },
+  { pattern: /(?:[0-9a-f]{2}){8,}/gi, decoded: (match) => textOf(match, "hex") },
+];
+
+/** The text that bytes are, as against a picture, a number or another word. */
+function textOf(match: string, encoding: "base64" | "hex"): string | undefined {
+  if (!isText(Buffer.from(match.slice(0, 24), encoding).subarray(0, 6))) return undefined;
+  const bytes = Buffer.from(match, encoding);
+  return isUtf8(bytes) && isText(bytes) ? bytes.toString("utf8") : undefined;
+}
+
+function isText(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => (byte >= 0x20 && byte !== 0x7f) || (byte >= 0x09 && byte <= 0x0d));
+}
 
 function character(code: number): string | undefined {
   return code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff) ? String.fromCodePoint(code) : undefined;

@@ -1,6 +1,6 @@
 import type { RedactionKind } from "../recorded.ts";
 import { detect } from "./detect.ts";
-import { type Reading, readingsOf } from "./reading.ts";
+import { type Reading, readingsOf, withoutTags } from "./reading.ts";
 import type { CompiledRules } from "./rules.ts";
 import type { PersonalValue, Span, Vault } from "./vault.ts";
 
@@ -97,7 +97,12 @@ export class TextRedactor {
   #parts(text: string): readonly Part[] {
     const readings = readingsOf(text);
     const own: readonly Part[] = this.#note(text);
-    const found = own.concat(...readings.map((reading) => this.#vault.find(reading)), ...readings.map(masksIn));
+    // What tags hold apart is no value by itself, but may be one that is known.
+    const bare = readings.map(withoutTags).filter((reading) => reading !== undefined);
+    const found = own.concat(
+      ...[...readings, ...bare].map((reading) => this.#vault.find(reading)),
+      ...readings.map(masksIn),
+    );
     if (found.length === 0) return found;
     found.sort(byPlace);
     const allowed = this.#allowed(readings).sort(byPlace);

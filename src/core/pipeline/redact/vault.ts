@@ -93,7 +93,7 @@ export class Vault {
     const hit = (isCut: boolean) => (start: number, end: number, id: number) => {
       const from = squeezed.origins[start] ?? 0;
       const to = (squeezed.origins[end - 1] ?? 0) + 1;
-      if (!isTogether(squeezed, start, end) || !isAlone(text, squeezed, { start, end, from, to, isCut })) return false;
+      if (!isTogether(text, squeezed, start, end) || !isAlone(text, squeezed, { start, end, from, to, isCut })) return false;
       keep(from, to, id);
       return true;
     };
@@ -142,10 +142,14 @@ const FREE_LETTERS = 10;
 
 /** Between two characters of one value stand at most these many others: `) - `, `</b> <b>`. */
 const MAX_GAP = 9;
+/** Of which a run of blanks, as lines are broken and indented, and what can't be seen count as one, up to these many. */
+const MAX_BLANKS = 200;
 
-function isTogether({ origins }: Squeezed, start: number, end: number): boolean {
+function isTogether(text: string, { origins }: Squeezed, start: number, end: number): boolean {
   for (let at = start + 1; at < end; at++) {
-    if ((origins[at] ?? 0) - (origins[at - 1] ?? 0) > MAX_GAP) return false;
+    const [from, to] = [origins[at - 1] ?? 0, origins[at] ?? 0];
+    if (to - from <= MAX_GAP) continue;
+    if (to - from > MAX_BLANKS || text.slice(from, to).replaceAll(/[\s\p{Cf}]+/gu, " ").length > MAX_GAP) return false;
   }
   return true;
 }
