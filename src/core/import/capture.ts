@@ -8,9 +8,9 @@ import {
   badCapture,
   fileReader,
   hashFile,
-  listDirectory,
   readText,
   statIfThere,
+  subdirectories,
   walkDirectory,
 } from "./file-access.ts";
 import type { Importer, RecordedBlob, RecordedEvent, Recording } from "./importer.ts";
@@ -43,13 +43,6 @@ async function isCapture(path: string, signal: AbortSignal): Promise<boolean> {
     if ((await statIfThere(join(path, name), signal))?.isFile()) return true;
   }
   return false;
-}
-
-/** By name; hidden ones are left out. */
-async function subdirectories(path: string, signal: AbortSignal): Promise<string[]> {
-  if (!(await statIfThere(path, signal))?.isDirectory()) return [];
-  const entries = await listDirectory(path, signal);
-  return entries.filter((e) => e.isDirectory() && !e.name.startsWith(".")).map((e) => join(path, e.name));
 }
 
 async function openCapture(directory: string, signal: AbortSignal): Promise<Recording> {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, type Dirent, readFileSync, type Stats, statSync } from "node:fs";
 import { open, opendir, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { AppError } from "../errors.ts";
 
 /** Fails with `not_found` NO_SUCH_FILE. */
@@ -25,6 +26,13 @@ export async function listDirectory(path: string, signal: AbortSignal): Promise<
   signal.throwIfAborted();
   const entries = await translated(path, readdir(path, { withFileTypes: true }));
   return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** Those of a directory, by name; hidden ones are left out. */
+export async function subdirectories(path: string, signal: AbortSignal): Promise<string[]> {
+  if (!(await statIfThere(path, signal))?.isDirectory()) return [];
+  const entries = await listDirectory(path, signal);
+  return entries.filter((e) => e.isDirectory() && !e.name.startsWith(".")).map((e) => join(path, e.name));
 }
 
 /** What a directory holds, in no order, without holding all of it. */

@@ -13,12 +13,16 @@ export interface Line {
  * The lines of a UTF-8 file, one at a time. A last line without a line break counts. Refuses a
  * line over `maxBytes` with BAD_CAPTURE, so that memory stays bounded whatever the file is.
  */
-export async function* readLines(path: string, maxBytes: number, signal: AbortSignal): AsyncIterable<Line> {
+export async function* readLines(path: string, maxBytes: number, signal: AbortSignal): AsyncGenerator<Line, void> {
   yield* splitLines(readChunks(path, signal), path, maxBytes);
 }
 
 /** The same of bytes from anywhere; `path` is what errors call them. */
-export async function* splitLines(chunks: AsyncIterable<Buffer>, path: string, maxBytes: number): AsyncIterable<Line> {
+export async function* splitLines(
+  chunks: AsyncIterable<Buffer>,
+  path: string,
+  maxBytes: number,
+): AsyncGenerator<Line, void> {
   let number = 0;
   let partial: Buffer[] = [];
   let partialBytes = 0;

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type EventSchema, EventType } from "../../wire/gen/sluice/v1/event_pb.ts";
+import { domKey } from "./desktop-keys.ts";
 import { type PythonCall, type PythonValue, parseCalls } from "./python-calls.ts";
 
 /** What one action says of an event; time and place in the stream are the importer's to add. */
@@ -92,7 +93,7 @@ function actionsOf(call: PythonCall, at: Point | undefined, screen: Size): reado
       const keys = keyList(call.named.get("keys")) ?? keyList(call.positional.flat());
       if (keys === undefined || keys.length === 0) return [custom(name)];
       const modifiers = keys.slice(0, -1);
-      return modifiers.every((key) => MODIFIERS[key.toLowerCase()] !== undefined) ? [keyPress(keys)] : [custom(name)];
+      return modifiers.every((key) => HELD.has(domKey(key))) ? [keyPress(keys)] : [custom(name)];
     }
     default:
       return [custom(name, aim)];
@@ -103,10 +104,9 @@ const custom = (name: string, aim?: Point): Action => ({ type: EventType.CUSTOM,
 
 /** The last key, with those before it held down. */
 function keyPress(keys: readonly string[]): Action {
-  const names = keys.map((key) => MODIFIERS[key.toLowerCase()]);
-  const last = keys.at(-1) ?? "";
+  const names = keys.map(domKey);
   const held = (modifier: string) => names.slice(0, -1).includes(modifier);
-  const key = names.at(-1) ?? KEYS[last.toLowerCase()] ?? last;
+  const key = names.at(-1) ?? "";
   return {
     type: EventType.KEY,
     aim: undefined,
@@ -174,56 +174,5 @@ const BUTTONS: Readonly<Record<string, number>> = {
   middleClick: 1,
 };
 
-/** pyautogui's key names as KeyboardEvent.key has them. Others are kept as they are. */
-const MODIFIERS: Readonly<Record<string, string>> = {
-  alt: "Alt",
-  altleft: "Alt",
-  altright: "Alt",
-  option: "Alt",
-  optionleft: "Alt",
-  optionright: "Alt",
-  ctrl: "Control",
-  ctrlleft: "Control",
-  ctrlright: "Control",
-  command: "Meta",
-  cmd: "Meta",
-  win: "Meta",
-  winleft: "Meta",
-  winright: "Meta",
-  shift: "Shift",
-  shiftleft: "Shift",
-  shiftright: "Shift",
-};
-
-const KEYS: Readonly<Record<string, string>> = {
-  enter: "Enter",
-  return: "Enter",
-  "\n": "Enter",
-  tab: "Tab",
-  "\t": "Tab",
-  space: " ",
-  backspace: "Backspace",
-  del: "Delete",
-  delete: "Delete",
-  esc: "Escape",
-  escape: "Escape",
-  up: "ArrowUp",
-  down: "ArrowDown",
-  left: "ArrowLeft",
-  right: "ArrowRight",
-  home: "Home",
-  end: "End",
-  pageup: "PageUp",
-  pgup: "PageUp",
-  pagedown: "PageDown",
-  pgdn: "PageDown",
-  insert: "Insert",
-  capslock: "CapsLock",
-  numlock: "NumLock",
-  scrolllock: "ScrollLock",
-  printscreen: "PrintScreen",
-  prtsc: "PrintScreen",
-  pause: "Pause",
-  apps: "ContextMenu",
-  ...Object.fromEntries(Array.from({ length: 24 }, (_, i) => [`f${i + 1}`, `F${i + 1}`])),
-};
+/** What an event says is held. */
+const HELD: ReadonlySet<string> = new Set(["Alt", "Control", "Meta", "Shift"]);

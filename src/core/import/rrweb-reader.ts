@@ -1,8 +1,8 @@
-import { hash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { EventSchema, EventType } from "../../wire/gen/sluice/v1/event_pb.ts";
 import type { Account } from "./account.ts";
 import { isObject, type JsonObject, number } from "./lenient.ts";
+import { Recent } from "./recent.ts";
 import type { Item } from "./rrweb-items.ts";
 import { EVENT_KINDS, RecordedPage, type Told } from "./rrweb-page.ts";
 
@@ -12,8 +12,7 @@ export class RrwebReader {
   readonly #tells: boolean;
   /** By the file's own id of a tab, the one used last at the end. */
   readonly #pages = new Map<string, RecordedPage>();
-  /** The items read last, to know those that were sent twice. */
-  readonly #recent = new Set<string>();
+  readonly #recent = new Recent();
   #timeMs = 0;
   #counts: Account = { items: 0, told: 0, context: 0, duplicate: 0 };
 
@@ -41,23 +40,14 @@ export class RrwebReader {
   }
 
   #read({ index, json, pageId, event }: Item): Told {
-    if (this.#hasTimes && this.#isAgain(json)) return "duplicate";
+    // Batches that were sent again are whole, times and all.
+    if (this.#hasTimes && this.#recent.isAgain(json)) return "duplicate";
     this.#timeMs = this.#hasTimes ? timeOf(event, this.#timeMs) : index + 1;
     const kind = EVENT_KINDS.get(event?.type);
     // What is no event stays without a type, and the daemon sets it aside.
     if (kind === undefined || !isObject(event?.data))
       return kind === "load" ? "context" : { type: EventType.UNSPECIFIED };
     return this.#page(pageId).take(kind, event.data, this.#timeMs);
-  }
-
-  /** Batches that were sent again are whole, times and all. */
-  #isAgain(json: string): boolean {
-    const name = hash("sha256", json, "base64");
-    if (this.#recent.has(name)) return true;
-    this.#recent.add(name);
-    const [oldest] = this.#recent;
-    if (this.#recent.size > MAX_RECENT && oldest !== undefined) this.#recent.delete(oldest);
-    return false;
   }
 
   #page(id: string): RecordedPage {
@@ -78,7 +68,6 @@ function timeOf(event: JsonObject | undefined, before: number): number {
 
 /** A date has no more. */
 const MAX_TIME_MS = 8.64e15;
-const MAX_RECENT = 1024;
 const MAX_PAGES = 16;
 /** Characters of a page: some ten times what the largest pages have. */
 const MAX_PAGE_WEIGHT = 32 * 1024 * 1024;

@@ -4,6 +4,7 @@ import type { SessionInfo } from "../store/store.ts";
 import { listDirectory, statIfThere } from "./file-access.ts";
 import type { Importer, RecordedEvent, Recording } from "./importer.ts";
 import { at, number, text } from "./lenient.ts";
+import { Places } from "./places.ts";
 import { beginsWithEvent, readItems } from "./rrweb-items.ts";
 import { EVENT_KINDS } from "./rrweb-page.ts";
 import { RrwebReader } from "./rrweb-reader.ts";
@@ -111,24 +112,6 @@ async function* readEvents(
   }
 }
 
-/** Which of the file's items the events read last were told of. */
-class Places {
-  readonly #items = new Float64Array(KNOWN_PLACES).fill(-1);
-  readonly #seqs = new BigInt64Array(KNOWN_PLACES);
-
-  set(seq: bigint, item: number): void {
-    const slot = Number(seq % BigInt(KNOWN_PLACES));
-    this.#items[slot] = item;
-    this.#seqs[slot] = seq;
-  }
-
-  /** undefined of one that was read long ago, or was not. */
-  of(seq: bigint): number | undefined {
-    const slot = Number(seq % BigInt(KNOWN_PLACES));
-    return this.#seqs[slot] === seq ? this.#items[slot] : undefined;
-  }
-}
-
 function infoOf({ hasTimes, startUrl, ownId }: Head): SessionInfo {
   return {
     task: "",
@@ -146,4 +129,3 @@ function infoOf({ hasTimes, startUrl, ownId }: Head): SessionInfo {
 }
 
 const HEAD_ITEMS = 64;
-const KNOWN_PLACES = 16 * 1024;
