@@ -21,6 +21,7 @@ const RECORDINGS: readonly (readonly [path: string, sessions: number])[] = [
   [`${SHARED}codesight`, 4],
   [`${SHARED}agentnet/bench`, 2],
   [`${SHARED}agentnet/cot`, 1],
+  [`${SHARED}agentnet/raw-recording`, 1],
   [`${SHARED}puppeteer-replay/history/9779c7b4-benchmark.json`, 1],
   [`${SHARED}playwright/tests/assets/trace-1.31.zip`, 1],
   [`${SHARED}playwright/tests/assets/trace-remote-time-diff.zip`, 1],

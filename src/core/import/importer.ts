@@ -2,6 +2,7 @@ import { AppError } from "../errors.ts";
 import type { NewBlob, SessionInfo } from "../store/store.ts";
 import type { Account } from "./account.ts";
 import { AgentNetImporter } from "./agentnet.ts";
+import { AgentNetRawImporter } from "./agentnet-raw.ts";
 import { CaptureImporter } from "./capture.ts";
 import { CodeSightImporter } from "./codesight.ts";
 import { statPath } from "./file-access.ts";
@@ -65,6 +66,7 @@ export interface RecordedBlob extends NewBlob {
 const importers: readonly Importer[] = [
   new CaptureImporter(),
   new AgentNetImporter(),
+  new AgentNetRawImporter(),
   new CodeSightImporter(),
   new RecorderImporter(),
   new PlaywrightImporter(),

@@ -157,9 +157,9 @@ describe("a real AgentNet trajectory", () => {
     expect(recordings.map((recording) => recording.session)).toEqual(["s_7f27a11115e596eb", "s_df0fd37049f470c2"]);
   });
 
-  test("is not seen in the raw recordings beside it", async () => {
+  test("is not seen in the files of the raw recording beside it", async () => {
     for (const path of [
-      "raw-recording",
+      "raw-recording/reduced_events_complete.jsonl",
       "raw-recording/metadata.json",
       "raw-recording/event_buffer.jsonl",
       "UPSTREAM-LICENSE",

@@ -1,13 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { canonicalJson, sha256 } from "../../../src/core/pipeline/canonical.ts";
 import type { Action } from "../../../src/core/pipeline/outputs.ts";
-import type { SessionEvent } from "../../../src/core/pipeline/recorded.ts";
-import { key, pointAt, reduceEvents, SESSION } from "./acts.ts";
+import { reduceEvents } from "./acts.ts";
 import { expressed } from "./expressed.ts";
 import { importedFrom, validated } from "./recorded.ts";
-import { reencode } from "./reencode.ts";
 
 const SAMPLE = fileURLToPath(new URL("../../../dev/sample/", import.meta.url));
 const AGENTNET = fileURLToPath(new URL("../../../../shared/data/agentnet/", import.meta.url));
@@ -124,83 +122,5 @@ describe("real shopping sessions", () => {
 
   function countBy<T>(list: readonly T[], by: (each: T) => string): Record<string, number> {
     return Object.fromEntries([...Map.groupBy(list, by)].map(([name, group]) => [name, group.length]));
-  }
-});
-
-describe("a raw recording of AgentNet", () => {
-  const read = (name: string): Readonly<Record<string, unknown>>[] =>
-    readFileSync(`${AGENTNET}raw-recording/${name}.jsonl`, "utf8")
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-
-  test("is reduced to the acts of its own pipeline", async (context) => {
-    if (!there) context.skip("no AgentNet recordings at ../shared/data/agentnet");
-    const sent = { findings: [], dropped: [], quarantined: 0, missingBlobs: [] };
-    const told = { session: SESSION, events: read("events").map(rawEvent), ...sent };
-    const { events } = await validated(reencode(told));
-    expect(events).toHaveLength(4099);
-    const { actions, unused } = reduceEvents(SESSION, events);
-
-    // Its buffer has presses and releases as entries of their own, and scrolls already merged.
-    const acts = read("event_buffer").filter(({ action, pressed }) => action === "scroll" || pressed === true);
-    expect(read("event_buffer")).toHaveLength(46);
-    const pointed = actions.filter(({ kind }) => kind !== "hotkey");
-    expect(pointed.map((action) => [firstPress(action, events), kindOf(action)])).toEqual(
-      acts.map(({ event_idx, action }) => [event_idx, action === "scroll" ? "scroll" : "click"]),
-    );
-
-    // Of those a person kept 14 as the task; the rest, ids 11 to 19, 23 and 24, strayed from it.
-    const kept = read("reduced_events_complete");
-    expect(kept).toHaveLength(14);
-    for (const { event_start_idx, action, coordinate, button, start_time, end_time } of kept) {
-      const ours = pointed.find((each) => firstPress(each, events) === event_start_idx);
-      expect(ours?.kind).toBe(action);
-      if (action === "scroll") continue;
-      expect(ours).toMatchObject({ point: coordinate, button: button === "right" ? 2 : 0 });
-      expect([ours?.startMs, ours?.endMs]).toEqual([toMs(start_time), toMs(end_time)]);
-    }
-    const scrolls = actions
-      .filter(({ kind }) => kind === "scroll")
-      .map((scroll) => [scroll.events.length, scroll.delta?.y]);
-    // In its buffer the fourth has the four turns of the last as well: a list that both share.
-    expect(scrolls).toEqual([
-      [3, 3],
-      [6, 6],
-      [6, 6],
-      [4, -4],
-    ]);
-
-    // The keys that stopped the recorder, which its pipeline cuts off; two were never released.
-    expect(actions.at(-1)).toMatchObject({ kind: "hotkey", value: "ctrl+alt+t", inferred: ["SYNTHETIC_RELEASE"] });
-    expect(actions).toHaveLength(26);
-    expect([...new Set(unused.map(({ code }) => code))]).toEqual(["POINTER_MOVE"]);
-  });
-
-  const kindOf = ({ kind }: Action): string => (kind === "drag" ? "click" : kind);
-
-  function firstPress(action: Action, events: readonly SessionEvent[]): number | undefined {
-    const [first] = action.events;
-    return first && events.findIndex(({ ref }) => ref.seq === first.seq);
-  }
-
-  const toMs = (seconds: unknown): number => Math.round(Number(seconds) * 1000);
-
-  function rawEvent(raw: Readonly<Record<string, unknown>>, index: number): SessionEvent {
-    const { action, x, y, dx, dy, button, pressed, name, time_stamp } = raw;
-    const event = { ref: { stream: "main", seq: index + 1 }, timeMs: toMs(time_stamp), screenshots: [] };
-    const pointer = pointAt(Number(x), Number(y), { button: button === "right" ? 2 : 0, clicks: 0 });
-    switch (action) {
-      case "move":
-        return { ...event, type: "custom", customType: "mousemove", pointer };
-      case "click":
-        return { ...event, type: "custom", customType: pressed === true ? "mousedown" : "mouseup", pointer };
-      case "scroll":
-        return { ...event, type: "scroll", pointer: { ...pointer, delta: { x: Number(dx), y: 0 - Number(dy) } } };
-      default: {
-        const named = { ctrl_l: "Control", alt_l: "Alt" }[String(name)] ?? String(name);
-        return { ...event, type: "custom", customType: action === "press" ? "keydown" : "keyup", key: key(named) };
-      }
-    }
   }
 });
