@@ -93,7 +93,8 @@ export class Vault {
     const hit = (isCut: boolean) => (start: number, end: number, id: number) => {
       const from = squeezed.origins[start] ?? 0;
       const to = (squeezed.origins[end - 1] ?? 0) + 1;
-      if (!isTogether(text, squeezed, start, end) || !isAlone(text, squeezed, { start, end, from, to, isCut })) return false;
+      if (!isTogether(text, squeezed, start, end) || !isAlone(text, squeezed, { start, end, from, to, isCut }))
+        return false;
       keep(from, to, id);
       return true;
     };
