@@ -1,4 +1,4 @@
-import type { SessionEvent } from "../recorded.ts";
+import type { RedactionKind, SessionEvent } from "../recorded.ts";
 import type { Fields } from "./fields.ts";
 import type { TextRedactor } from "./text-redactor.ts";
 
@@ -10,17 +10,24 @@ export class KeyPresses {
   readonly #events: readonly SessionEvent[];
   readonly #personal: readonly SessionEvent[];
   readonly #runs: readonly Run[];
+  /** What was typed into personal fields: some collectors tell of it in no other way. */
+  readonly #typed: readonly { readonly kind: RedactionKind; readonly text: string }[];
 
   constructor(events: readonly SessionEvent[], fields: Fields) {
     this.#events = events;
     const personal: SessionEvent[] = [];
     const runs = new Map<string, Press[]>();
+    const held = new Map<string, { readonly kind: RedactionKind; readonly presses: Press[] }>();
     for (const [index, event] of events.entries()) {
       const typed = typedBy(event);
       if (typed === undefined) continue;
       const field = fields.of(event);
       if (field?.kind !== undefined) {
         if (isCharacter(typed)) personal.push(event);
+        const id = field.ids[0] ?? field.kind;
+        const of = held.get(id) ?? { kind: field.kind, presses: [] };
+        held.set(id, of);
+        of.presses.push({ index, event, typed });
         continue;
       }
       const where = field?.ids[0] ?? "";
@@ -30,10 +37,14 @@ export class KeyPresses {
     }
     this.#personal = personal;
     this.#runs = Array.from(runs.values(), runOf);
+    this.#typed = Array.from(held.values(), ({ kind, presses }) => ({ kind, text: runOf(presses).text }));
   }
 
   note(texts: TextRedactor): void {
     for (const { text } of this.#runs) texts.note(text);
+    for (const { kind, text } of this.#typed) {
+      for (const value of text.split("\n")) if (value.trim() !== "") texts.keep(kind, value);
+    }
   }
 
   unspoken(texts: TextRedactor): ReadonlySet<SessionEvent> {

@@ -200,6 +200,14 @@ describe("key presses", () => {
     expect(redacted.map(({ key }) => key?.code)).toEqual(["", "", "Backspace", "a", "", "Enter"]);
   });
 
+  test("are all that tells what was typed into some fields, and it goes everywhere else too", async () => {
+    const street = field({ autocomplete: "street-address", id: "s" });
+    const keys = [..."Kirchwegg", "Backspace", ..." 12", "Tab"];
+    const presses = keys.map((key, at) => pressed(at + 1, key, street));
+    const { events } = await redactSession([...presses, shows(99, "Deliver to Kirchweg 12?")]);
+    expect(events.at(-1)?.target?.text).toBe("Deliver to <ADDRESS_1>?");
+  });
+
   test("that spell a value anywhere are silent, with what was taken back; the others are not", async () => {
     const keys = ["h", "i", "Enter", ..."dana@@", "Backspace", ..."example.com", "Enter", "o", "k"];
     const { events: redacted } = await redactSession(keys.map((key, at) => pressed(at + 1, key)));
