@@ -242,8 +242,8 @@ describe("a bad trajectory is refused with the file, the line, the field and wha
         openRecordings(await write({ ...good, traj: [{ ...good.traj[0], image }] }), signal),
       );
       if (recording === undefined) throw new Error("no recording");
-      for (const reading of [collect(recording.events(1n, signal)), collect(recording.blobs(signal))]) {
-        expect(await failure(reading)).toMatchObject({
+      for (const items of [recording.events(1n, signal), recording.blobs(signal)]) {
+        expect(await failure(collect<unknown>(items))).toMatchObject({
           reason: "BAD_CAPTURE",
           metadata: { line: "1", field: "traj.0.image" },
         });
