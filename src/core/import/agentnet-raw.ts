@@ -21,8 +21,7 @@ export class AgentNetRawImporter implements Importer {
   readonly name = "AgentNet raw recording";
 
   async sniff(path: string, signal: AbortSignal): Promise<boolean> {
-    for await (const _ of recordingsAt(path, signal)) return true;
-    return false;
+    return (await recordingsAt(path, signal)).length > 0;
   }
 
   async holdsOne(directory: string, signal: AbortSignal): Promise<boolean> {
@@ -30,18 +29,23 @@ export class AgentNetRawImporter implements Importer {
   }
 
   async *open(path: string, signal: AbortSignal): AsyncIterable<Recording> {
-    for await (const events of recordingsAt(path, signal)) yield await openRecording(events, signal);
+    for (const events of await recordingsAt(path, signal)) yield await openRecording(events, signal);
   }
 }
 
 const EVENTS = "events.jsonl";
 
-/** The files of raw input: the file itself, the one of a directory, or those of the directories in it. */
-async function* recordingsAt(path: string, signal: AbortSignal): AsyncGenerator<string, void> {
+/**
+ * The files of raw input: the file itself, the one of a directory, or those of the directories in it,
+ * if each of them has one: what else lies there would be passed over.
+ */
+async function recordingsAt(path: string, signal: AbortSignal): Promise<readonly string[]> {
   const stats = await statIfThere(path, signal);
-  const inner = stats?.isDirectory() === true ? await subdirectories(path, signal) : [];
-  const files = stats?.isFile() === true ? [path] : [path, ...inner].map((directory) => join(directory, EVENTS));
-  for (const file of files) if (await beginsWithInput(file, signal)) yield file;
+  const own = stats?.isDirectory() === true ? join(path, EVENTS) : path;
+  if (await beginsWithInput(own, signal)) return [own];
+  const files = (await subdirectories(path, signal)).map((directory) => join(directory, EVENTS));
+  for (const file of files) if (!(await beginsWithInput(file, signal))) return [];
+  return files;
 }
 
 /** By its first lines: the very first may be damaged. */

@@ -7,6 +7,8 @@ export function domKey(name: string): string {
 const KEYS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     alt: "Alt",
+    // The right Alt, held as such: what it composes is text.
+    altgr: "Alt",
     altleft: "Alt",
     altright: "Alt",
     option: "Alt",
@@ -15,7 +17,6 @@ const KEYS: ReadonlyMap<string, string> = new Map(
     ctrl: "Control",
     ctrlleft: "Control",
     ctrlright: "Control",
-    altgr: "AltGraph",
     command: "Meta",
     cmd: "Meta",
     win: "Meta",

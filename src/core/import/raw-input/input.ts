@@ -30,7 +30,7 @@ function fieldsOf(line: JsonObject): InputFields | undefined {
     case "release":
       return { type: EventType.CUSTOM, customType: "keyup", key: keyOf(line) };
     default: {
-      const customType = text(line.action).slice(0, MAX_NAME);
+      const customType = short(line.action);
       if (customType === "") return undefined;
       return { type: EventType.CUSTOM, customType, ...(place && { pointer: place }) };
     }
@@ -52,12 +52,11 @@ export function placeOf(line: JsonObject): Place | undefined {
 /** A press or a release. A button that the DOM has no number for is told under its own name. */
 function button(line: JsonObject, place: Place): InputFields | undefined {
   if (typeof line.pressed !== "boolean") return undefined;
-  const name = text(line.button);
+  const name = short(line.button);
   if (name === "") return undefined;
   const known = BUTTONS.get(name);
   const way = line.pressed ? "down" : "up";
-  if (known === undefined)
-    return { type: EventType.CUSTOM, customType: `${name.slice(0, MAX_NAME)}_${way}`, pointer: place };
+  if (known === undefined) return { type: EventType.CUSTOM, customType: `${name}_${way}`, pointer: place };
   return { type: EventType.CUSTOM, customType: `mouse${way}`, pointer: { ...place, button: known } };
 }
 
@@ -81,7 +80,7 @@ function scroll({ dx, dy }: JsonObject, place: Place): InputFields | undefined {
 
 /** Which modifiers are held is told by their own presses and releases. */
 function keyOf(line: JsonObject): MessageInitShape<typeof KeySchema> {
-  const name = typeof line.name === "string" ? line.name : "";
+  const name = short(line.name);
   const [, side] = /^[a-z]+_([lr])$/.exec(name) ?? [];
   if (side !== undefined) {
     const key = domKey(name.slice(0, -2));
@@ -92,10 +91,15 @@ function keyOf(line: JsonObject): MessageInitShape<typeof KeySchema> {
   if (number !== undefined && number === String(name.charCodeAt(0)) && /^[A-Z0-9]$/.test(name)) {
     return { key: name.toLowerCase(), code: /\d/.test(name) ? `Digit${name}` : `Key${name}` };
   }
-  if ([...name].length > 1) return { key: name === UNKNOWN ? "" : domKey(name.replace(/[ _]/g, "")).toWellFormed() };
+  if ([...name].length > 1) return { key: name === UNKNOWN ? "" : domKey(name.replace(/[ _]/g, "")) };
   // With Ctrl held a letter is told as the control character that terminals make of the two.
   const control = name.charCodeAt(0);
-  return { key: control >= 1 && control <= 26 ? String.fromCharCode(control + 96) : name.toWellFormed() };
+  return { key: control >= 1 && control <= 26 ? String.fromCharCode(control + 96) : name };
+}
+
+/** A name is short; one that is not is cut. */
+function short(value: unknown): string {
+  return text(value).slice(0, MAX_NAME).toWellFormed();
 }
 
 const UNKNOWN = "$Unknown$";

@@ -55,7 +55,7 @@ function described(node: JsonObject): Pick<MessageInitShape<typeof AncestorSchem
   return {
     ...(role !== undefined && { role }),
     name: nameOf(node),
-    attributes: type === "" ? [] : [{ name: "control_type", value: type.slice(0, MAX_TEXT) }],
+    attributes: type === "" ? [] : [{ name: "control_type", value: type.slice(0, MAX_TEXT).toWellFormed() }],
   };
 }
 
