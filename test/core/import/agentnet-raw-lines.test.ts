@@ -209,6 +209,15 @@ describe("a raw recording", () => {
     expect(recording.where(2n)).toMatch(/events\.jsonl:6$/);
   });
 
+  test("with another behind it is refused where that begins", async () => {
+    const long = Array.from({ length: 1100 }, (_, index) => move(index, index));
+    await write({ events: [...long, ...long] });
+    await expect(read()).rejects.toMatchObject({
+      reason: "BAD_CAPTURE",
+      metadata: { line: "1101", field: "event_idx" },
+    });
+  });
+
   test("leaves out rows that are longer or deeper than the daemon takes, and says how many", async () => {
     const deep = `{"time_stamp":1,"a11y_tree":${"[".repeat(300)}${"]".repeat(300)}}`;
     const html = (length: number): Line => ({ time_stamp: 1, url: "https://a.example/", html: "x".repeat(length) });

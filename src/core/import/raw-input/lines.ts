@@ -1,3 +1,4 @@
+import { badCapture } from "../file-access.ts";
 import { type JsonObject, number } from "../lenient.ts";
 import { readLines } from "../lines.ts";
 import { Recent } from "../recent.ts";
@@ -25,7 +26,10 @@ export interface LineCounts {
   duplicate: number;
 }
 
-/** The lines of a file of raw input, each counted in `counts`. Empty ones are none. */
+/**
+ * The lines of a file of raw input, each counted in `counts`. Empty ones are none. A second recording
+ * behind the first is refused with BAD_CAPTURE: its acts are none of the first's.
+ */
 export async function* readInput(
   path: string,
   counts: LineCounts,
@@ -40,6 +44,11 @@ export async function* readInput(
     if (json === "") continue;
     const value = parse(json);
     const kind = recent.isAgain(json) ? "duplicate" : isNote(value) ? "context" : "told";
+    if (kind === "told" && value?.event_idx === 0 && (number(held?.value?.event_idx) ?? 0) > 0) {
+      const problem = "it counts from 0 again: another recording begins here";
+      const fix = "put each into a directory of its own";
+      throw badCapture({ path, line: line.number, field: "event_idx", problem, fix });
+    }
     counts.items += 1;
     counts[kind] += 1;
     if (kind === "context" && notes.length < MAX_NOTES) notes.push(json);
