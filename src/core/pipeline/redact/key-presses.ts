@@ -24,10 +24,12 @@ export class KeyPresses {
       const field = fields.of(event);
       if (field?.kind !== undefined) {
         if (isCharacter(typed)) personal.push(event);
+        // In a list, keys only look for one of its words.
+        if (field.chosen) continue;
         const id = field.ids[0] ?? field.kind;
-        const of = held.get(id) ?? { kind: field.kind, presses: [] };
-        held.set(id, of);
-        of.presses.push({ index, event, typed });
+        const into = held.get(id) ?? { kind: field.kind, presses: [] };
+        held.set(id, into);
+        into.presses.push({ index, event, typed });
         continue;
       }
       const where = field?.ids[0] ?? "";

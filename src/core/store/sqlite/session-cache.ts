@@ -86,6 +86,7 @@ export class SessionCache {
     return session;
   }
 
+  /** A session in hand or in the store; undefined when there is none. */
   session(project: string, id: string): SessionEntry | undefined {
     const name = sessionName(project, id);
     const cached = this.#sessions.get(name);

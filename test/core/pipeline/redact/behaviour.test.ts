@@ -208,6 +208,16 @@ describe("key presses", () => {
     expect(events.at(-1)?.target?.text).toBe("Deliver to <ADDRESS_1>?");
   });
 
+  test("that look for a word of a list are silent, and the word stays elsewhere", async () => {
+    const city = field({ autocomplete: "address-level2", id: "c" }, { tag: "select" });
+    const { events } = await redactSession([
+      ...[..."Harwich"].map((key, at) => pressed(at + 1, key, city)),
+      shows(99, "Shops in Harwich"),
+    ]);
+    expect(events.slice(0, -1).every(({ key }) => key?.key === "Unidentified")).toBe(true);
+    expect(events.at(-1)?.target?.text).toBe("Shops in Harwich");
+  });
+
   test("that spell a value anywhere are silent, with what was taken back; the others are not", async () => {
     const keys = ["h", "i", "Enter", ..."dana@@", "Backspace", ..."example.com", "Enter", "o", "k"];
     const { events: redacted } = await redactSession(keys.map((key, at) => pressed(at + 1, key)));
