@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -144,11 +144,4 @@ it("is made whole or not at all, whenever its maker is killed", async () => {
     await using store = await open(path);
     await store.ping(never);
   }
-});
-
-it("keeps the driver loaded when its threads have ended: to unload it crashes Node now and then", async (context) => {
-  if (process.platform !== "linux") return context.skip("/proc is on Linux");
-  const script = join(import.meta.dirname, "open-and-close.ts");
-  const loaded = JSON.parse(execFileSync(process.execPath, [script, join(dir, "sluice.db")], { encoding: "utf8" }));
-  expect(loaded).toEqual([expect.stringContaining("better-sqlite3")]);
 });

@@ -43,19 +43,6 @@ export function openDatabase(options: DatabaseOptions): Database.Database {
   });
 }
 
-/**
- * Keeps the driver's addon loaded until the process ends. One that only worker threads have loaded
- * is unloaded with the last of them and loaded anew by the next, which is known to crash Node now
- * and then while a thread ends (WiseLibs/better-sqlite3#1476).
- */
-export function keepDriverLoaded(): void {
-  if (kept) return;
-  new Database(":memory:").close();
-  kept = true;
-}
-
-let kept = false;
-
 /** How long a connection waits for what another has locked. */
 export const BUSY_MS = 5_000;
 /** Where the log is made to begin again; a file that has grown beyond is cut back to it when it does. */

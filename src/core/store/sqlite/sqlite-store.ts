@@ -65,7 +65,7 @@ import type {
   StreamRef,
   Watermark,
 } from "../store.ts";
-import { keepDriverLoaded, type Synchronous } from "./database.ts";
+import type { Synchronous } from "./database.ts";
 import type { Reads, Writes } from "./operations.ts";
 import type { ReaderData } from "./reader.ts";
 import { ThreadClient } from "./thread.ts";
@@ -96,7 +96,6 @@ export class SqliteStore implements Store {
 
   /** Fails with `no_store`, or `failed_precondition` SCHEMA_OLD, SCHEMA_NEWER or SCHEMA_DRIFT. */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
-    keepDriverLoaded();
     const { path, limits, create, synchronous = "FULL" } = options;
     const reading: ReaderData = { path };
     const reader = new ThreadClient<Reads>(`./reader${EXTENSION}`, reading);
