@@ -12,9 +12,6 @@ import { loadConfig } from "../../src/core/config.ts";
 
 export const BIN: string = fileURLToPath(new URL("../../bin/sluice.js", import.meta.url));
 
-/** Each command is a process of its own: half its time would be the compiling of the same sources. */
-const NODE_COMPILE_CACHE = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url));
-
 export interface Ran {
   readonly code: number | null;
   readonly stdout: string;
@@ -52,7 +49,7 @@ export class Workplace implements AsyncDisposable {
 
   /** `entry` is the script that is run: the binary, or one with stages of a test. */
   spawn(args: readonly string[], env: Record<string, string> = {}, entry = BIN): Child {
-    const { PATH = "" } = process.env;
+    const { PATH = "", NODE_COMPILE_CACHE = "" } = process.env;
     return spawn(process.execPath, [entry, ...args], {
       cwd: this.dir,
       env: { PATH, NODE_COMPILE_CACHE, ...env },
